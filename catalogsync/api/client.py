@@ -1,0 +1,188 @@
+"""Client: a dialect joined with a transport. Fetches catalogs as columns, writes batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from catalogsync.api.auth import Account
+from catalogsync.api.dialect import Batch, Capabilities, Dialect, Page, Request, Response
+from catalogsync.api.transport import CEILING_RPS, HttpTransport, RateLimited, Retrying, Transport
+from catalogsync.api.v2 import V2
+from catalogsync.errors import UserError
+from catalogsync.model import Catalog, Change, Column, Result, Schema
+from catalogsync.state import state_folder
+
+DIALECTS: Mapping[str, type[V2]] = {"v2": V2}
+
+T = TypeVar("T")
+
+Progress = Callable[[int], None]
+
+
+def connect(account: Account, *, rps: float = CEILING_RPS, on_wait: Callable[[str], None] | None = None) -> Client:
+    """A client for an account. `rps` is the ceiling of requests per second, 0 for none."""
+    transport: Transport = HttpTransport(account)
+    if rps:
+        bucket_file = state_folder() / "rate" / f"{_file_name(account.url)}.sqlite"
+        transport = RateLimited(transport, bucket_file=bucket_file, rps=rps)
+    return Client(DIALECTS[account.api](), Retrying(transport, on_wait=on_wait))
+
+
+def _file_name(url: str) -> str:
+    return "".join(char if char.isalnum() or char in ".-" else "_" for char in urlsplit(url).netloc)
+
+
+class Client:
+    """One account through one dialect. A context manager: leaving it closes the connections."""
+
+    def __init__(self, dialect: Dialect, transport: Transport) -> None:
+        self._dialect = dialect
+        self._transport = transport
+        self.requests_sent = 0
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close connections and threads."""
+        self._transport.close()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the dialect declares."""
+        return self._dialect.capabilities
+
+    def _send(self, request: Request) -> Response:
+        self.requests_sent += 1
+        return self._transport.send(request)
+
+    # --- lists ---
+
+    def catalogs(self) -> list[Catalog]:
+        """All lists of the account."""
+        return self._dialect.read_catalogs(self._send(self._dialect.catalogs_request()))
+
+    def catalog(self, wanted: str) -> Catalog:
+        """The list with this id or exact name. Raises UserError where there is none, or several."""
+        catalogs = self.catalogs()
+        found = [c for c in catalogs if str(c.id) == wanted] or [c for c in catalogs if c.name == wanted]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(f"{c.id} ({c.name})" for c in catalogs) or "none"
+        if found:
+            raise UserError(f"several catalogs are called “{wanted}”: use the id. Catalogs: {known}")
+        raise UserError(f"the account has no catalog “{wanted}”. Catalogs: {known}")
+
+    def schema(self, catalog: Catalog) -> Schema:
+        """The list's custom fields, and the account's id and time zone."""
+        return self._dialect.read_schema(self._send(self._dialect.account_request()), catalog)
+
+    def write_catalogs(
+        self,
+        *,
+        add: Sequence[Mapping[str, Any]] = (),
+        update: Sequence[Mapping[str, Any]] = (),
+        delete: Sequence[int] = (),
+    ) -> tuple[list[int], list[str]]:
+        """Add, change and delete lists in one request: the ids confirmed, the errors told."""
+        response = self._send(self._dialect.catalogs_write_request(add, update, delete))
+        return self._dialect.read_catalogs_written(response)
+
+    # --- elements ---
+
+    def elements(
+        self,
+        schema: Schema,
+        columns: Sequence[Column],
+        *,
+        newer_than: int | None = None,
+        progress: Progress | None = None,
+    ) -> pd.DataFrame:
+        """The elements of a list as columns: ``id``, ``updated_at``, canonical text per column key.
+
+        Reads until an empty or repeated page; each element once. With `newer_than` only elements with a
+        higher id, which ends early where the server answers the newest first (seed page 002's sample does).
+        """
+        pages: list[Page] = []
+        seen: set[int] = set()
+        cursor: Any = None
+        while True:
+            response = self._send(self._dialect.elements_request(schema.catalog_id, cursor))
+            page = self._dialect.read_elements(response, columns, schema.timezone)
+            fresh = [place for place, id_ in enumerate(page.ids) if id_ not in seen]
+            seen.update(page.ids)
+            pages.append(_taken(page, fresh))
+            if progress:
+                progress(len(seen))
+            is_past = newer_than is not None and _is_descending(page.ids) and page.ids[-1] <= newer_than
+            cursor = None if is_past else self._dialect.next_cursor(cursor, page.ids, len(fresh))
+            if cursor is None:
+                table = _frame(pages, columns)
+                return table if newer_than is None else table[table["id"] > newer_than].reset_index(drop=True)
+
+    def elements_by_ids(self, schema: Schema, columns: Sequence[Column], ids: Sequence[int]) -> pd.DataFrame:
+        """Certain elements, as `elements` gives them; an id that does not exist is left out."""
+        pages = []
+        for some in _chunks(list(dict.fromkeys(ids)), self.capabilities.ids_per_read):
+            response = self._send(self._dialect.elements_by_ids_request(schema.catalog_id, some))
+            pages.append(self._dialect.read_elements(response, columns, schema.timezone))
+        return _frame(pages, columns)
+
+    def elements_by_term(self, schema: Schema, columns: Sequence[Column], term: str) -> pd.DataFrame:
+        """The elements that a search for `term` finds, as `elements` gives them."""
+        response = self._send(self._dialect.elements_by_term_request(schema.catalog_id, term))
+        return _frame([self._dialect.read_elements(response, columns, schema.timezone)], columns)
+
+    # --- writing ---
+
+    def batches(self, catalog_id: int, changes: Sequence[Change], schema: Schema, batch_size: int) -> Iterator[Batch]:
+        """The fewest requests that carry the changes (law 5)."""
+        size = min(batch_size, self.capabilities.max_batch)
+        for number, some in enumerate(_chunks(changes, size), start=1):
+            yield self._dialect.batch(number, catalog_id, some, schema)
+
+    def write(self, batch: Batch) -> list[Result]:
+        """Send a batch: one result per change. Raises ApiError where the request as a whole failed."""
+        return self._dialect.read_results(batch, self._send(batch.request))
+
+
+def _chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def _is_descending(ids: Sequence[int]) -> bool:
+    return len(ids) > 0 and all(a > b for a, b in pairwise(ids))
+
+
+def _taken(page: Page, places: Sequence[int]) -> Page:
+    if len(places) == len(page.ids):
+        return page
+    return replace(
+        page,
+        ids=[page.ids[i] for i in places],
+        updated_at=[page.updated_at[i] for i in places],
+        values={key: [texts[i] for i in places] for key, texts in page.values.items()},
+    )
+
+
+def _frame(pages: Sequence[Page], columns: Sequence[Column]) -> pd.DataFrame:
+    table = pd.DataFrame(
+        {
+            "id": pd.Series([id_ for page in pages for id_ in page.ids], dtype="int64"),
+            "updated_at": pd.Series([at for page in pages for at in page.updated_at], dtype="int64"),
+        }
+    )
+    for column in columns:
+        texts = [text for page in pages for text in page.values[column.key]]
+        table[column.key] = pd.Series(texts, dtype="str")
+    return table

@@ -1,0 +1,110 @@
+"""What a dialect of the remote API is: pure conversions between this project's values and requests.
+
+A dialect sends nothing. What it can do is declared in `Capabilities`, not found out by `if`s elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from catalogsync.model import Catalog, Change, Column, Result, Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as a value. `is_repeatable` says whether sending it twice is harmless."""
+
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    json: Any = None
+    is_repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer as a value. `json` is None where the body is empty or no JSON."""
+
+    status: int
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a dialect's API allows. `ids_per_read` elements can be looked up in one request."""
+
+    max_batch: int
+    page_rows: int
+    ids_per_read: int
+    can_delete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of elements as columns: ids, ``updated_at`` in Unix seconds, canonical text by column key."""
+
+    ids: list[int]
+    updated_at: list[int]
+    values: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The changes that travel in one request. `number` is 1-based within the run."""
+
+    number: int
+    request: Request
+    changes: tuple[Change, ...]
+
+
+class Dialect(Protocol):
+    """Requests out of values, values out of responses. `Cursor` is the dialect's own notion of a place."""
+
+    capabilities: Capabilities
+
+    def account_request(self) -> Request:
+        """Asks for the account and the custom fields of its catalogs."""
+
+    def catalogs_request(self) -> Request:
+        """Asks for all catalogs."""
+
+    def read_catalogs(self, response: Response) -> list[Catalog]:
+        """The catalogs in an answer."""
+
+    def read_schema(self, account: Response, catalog: Catalog) -> Schema:
+        """One catalog's schema out of the account's answer."""
+
+    def catalogs_write_request(
+        self, add: Sequence[Mapping[str, Any]], update: Sequence[Mapping[str, Any]], delete: Sequence[int]
+    ) -> Request:
+        """Adds, changes and deletes catalogs in one request."""
+
+    def read_catalogs_written(self, response: Response) -> tuple[list[int], list[str]]:
+        """The ids that the answer confirms, and the errors it tells."""
+
+    def elements_request(self, catalog_id: int, cursor: Any = None) -> Request:
+        """Asks for one page of elements; None is the first one."""
+
+    def next_cursor(self, cursor: Any, page_ids: Sequence[int], new_rows: int) -> Any:
+        """Where the next page begins, after a page of `page_ids` of which `new_rows` were not seen before.
+
+        None at the end.
+        """
+
+    def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
+        """Asks for certain elements."""
+
+    def elements_by_term_request(self, catalog_id: int, term: str) -> Request:
+        """Asks for the elements that a search finds."""
+
+    def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
+        """The elements of a page as columns, one list per column key."""
+
+    def batch(self, number: int, catalog_id: int, changes: Iterable[Change], schema: Schema) -> Batch:
+        """One request that carries all the given changes."""
+
+    def read_results(self, batch: Batch, response: Response) -> list[Result]:
+        """What became of each change of a batch."""

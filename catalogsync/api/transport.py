@@ -1,0 +1,294 @@
+"""Transport: one method, `send`. Rate limit and retry each wrap it.
+
+``Retrying(RateLimited(HttpTransport(...)))``: retry stands outside the limiter, so that a repeated request
+waits its turn like any other.
+
+What a lost or bad answer means depends on the request. One that may be sent twice is Temporary. One that
+may not (`is_repeatable` false: it adds, updates or deletes) is InDoubt, unless the server certainly did not
+process it: no connection, or 429.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import requests
+import stamina
+from pyrate_limiter import Limiter, Rate, SQLiteBucket
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from catalogsync import __version__
+from catalogsync.api.auth import LOOPBACK, Account
+from catalogsync.api.dialect import Request, Response
+from catalogsync.errors import InDoubt, Refused, Temporary, Unauthorized, UnexpectedAnswer
+
+CONNECT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 60.0
+
+CEILING_RPS = 7.0
+"""What the vendor allows per integration (notes 3.1)."""
+
+PACE_SHARE = 6.6 / 7
+"""Requests are paced evenly a little below the ceiling, so that jitter never makes one too many."""
+
+
+class Transport(Protocol):
+    """One request in, one response out."""
+
+    def send(self, request: Request) -> Response:
+        """Send a request. Raises ApiError; returns 2xx responses only."""
+
+    def close(self) -> None:
+        """Give back connections and threads."""
+
+
+class _Bearer(AuthBase):
+    """The token as a header, set by an auth object so that no .netrc entry replaces it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class HttpTransport:
+    """Requests over a socket, as one account."""
+
+    def __init__(self, account: Account, *, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+        self._url = account.url
+        self._timeouts_s = (CONNECT_TIMEOUT_S, read_timeout_s)
+        self._session = requests.Session()
+        self._session.auth = _Bearer(account.token)
+        if urlsplit(account.url).hostname in LOOPBACK:
+            self._session.trust_env = False  # no proxy can reach this machine's own server
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=0))
+        self._session.headers["User-Agent"] = f"catalogsync/{__version__}"
+
+    def send(self, request: Request) -> Response:
+        """Send once. Raises Temporary, InDoubt, Refused, Unauthorized or UnexpectedAnswer."""
+        body = None if request.json is None else json.dumps(request.json, ensure_ascii=False).encode("utf-8")
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            answer = self._session.request(
+                request.method,
+                self._url + request.path,
+                params=request.params,
+                data=body,
+                headers=headers,
+                timeout=self._timeouts_s,
+                allow_redirects=False,
+            )
+        except (requests.ConnectTimeout, requests.ConnectionError, requests.Timeout) as error:
+            raise self._no_answer(request, error) from None
+        except requests.RequestException as error:
+            raise self._lost(request, f"the answer was cut off ({type(error).__name__})") from None
+        return self._checked(request, answer)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _no_answer(self, request: Request, error: requests.RequestException) -> Temporary | InDoubt:
+        if isinstance(error, requests.ConnectTimeout) or _was_never_connected(error):
+            return Temporary(f"no connection to {self._url}")
+        what = "no answer in time" if isinstance(error, requests.Timeout) else "the connection broke"
+        return self._lost(request, f"{what}: {request.method} {request.path}")
+
+    def _lost(self, request: Request, what: str, status: int = 0) -> Temporary | InDoubt:
+        return Temporary(what, status=status) if request.is_repeatable else InDoubt(what, status=status)
+
+    def _checked(self, request: Request, answer: requests.Response) -> Response:
+        status = answer.status_code
+        if 200 <= status < 300:
+            return Response(status, self._body(request, answer), dict(answer.headers))
+        told = _told(answer)
+        where = f"{request.method} {request.path}"
+        if 300 <= status < 400:
+            raise Refused(
+                f"the account answers at another address: {_host(answer)}; set CATALOGSYNC_URL", status=status
+            )
+        if status == 401:
+            raise Unauthorized(f"the token is not accepted ({told}); make a new one in the account", status=status)
+        if status == 402:
+            raise Temporary(f"the account's subscription is reported as ended ({told})", status=status)
+        if status == 403:
+            raise Unauthorized(_forbidden(answer, told), status=status)
+        if status == 429:
+            raise _TooFast(f"too many requests ({told})", status=status, wait_s=_retry_after_s(answer))
+        if status >= 500 or (status == 404 and _is_html(answer) and request.is_repeatable):
+            raise self._lost(request, f"{where}: server error {status} ({told})", status)
+        raise Refused(f"{where}: refused with {status} ({told})", status=status)
+
+    def _body(self, request: Request, answer: requests.Response) -> Any:
+        if answer.status_code == 204 or not answer.content:
+            return None
+        try:
+            return json.loads(answer.content, parse_float=Decimal)
+        except ValueError:
+            if request.is_repeatable:
+                raise _Garbled(f"{request.method} {request.path}: the answer is not JSON") from None
+            raise InDoubt(
+                f"{request.method} {request.path}: the answer is garbled", status=answer.status_code
+            ) from None
+
+
+class _TooFast(Temporary):
+    """429: certainly not processed, so always worth sending again. `wait_s` as the server asks, else None."""
+
+    def __init__(self, message: str, *, status: int, wait_s: float | None) -> None:
+        super().__init__(message, status=status)
+        self.wait_s = wait_s
+
+
+class _Garbled(UnexpectedAnswer):
+    """An answer to a repeatable request that is no JSON; it may come whole the next time."""
+
+
+def _was_never_connected(error: BaseException) -> bool:
+    """Whether urllib3 failed before it had a connection, so that nothing was sent."""
+    from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+    seen: set[int] = set()
+    pending: list[BaseException] = [error]
+    while pending:
+        cause = pending.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        if isinstance(cause, NewConnectionError | NameResolutionError):
+            return True
+        pending += [
+            e
+            for e in (cause.__cause__, cause.__context__, getattr(cause, "reason", None))
+            if isinstance(e, BaseException)
+        ]
+        pending += [e for e in cause.args if isinstance(e, BaseException)]
+    return False
+
+
+def _is_html(answer: requests.Response) -> bool:
+    return "html" in answer.headers.get("Content-Type", "").lower() or answer.content[:20].lstrip().startswith(b"<")
+
+
+class _Title(HTMLParser):
+    """The title of an HTML page, else its first heading."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inside = False
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._inside = tag in {"title", "h1"} and not self.text
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.text, self._inside = " ".join(data.split()), False
+
+
+def _told(answer: requests.Response) -> str:
+    """What an error answer says, in a line: problem+json, the legacy body, or an HTML page's title (notes 3.3)."""
+    if _is_html(answer):
+        page = _Title()
+        page.feed(answer.content[:4000].decode("utf-8", "replace"))
+        return page.text[:200] or "an HTML page"
+    try:
+        body = json.loads(answer.content)
+    except ValueError:
+        return " ".join(answer.text.split())[:200] or "no text"
+    if not isinstance(body, dict):
+        return str(body)[:200]
+    legacy = body.get("response")
+    inner = legacy if isinstance(legacy, dict) else body
+    words = [str(inner[name]) for name in ("title", "detail", "error", "error_code") if inner.get(name)]
+    return ": ".join(words)[:300] or "no text"
+
+
+def _forbidden(answer: requests.Response, told: str) -> str:
+    if _is_html(answer):
+        return (
+            f"the account or this address is blocked ({told}); the vendor's support lifts it. Do not run again before"
+        )
+    return f"the token may not do this ({told}); lists need list rights, fields an administrator"
+
+
+def _host(answer: requests.Response) -> str:
+    parts = urlsplit(answer.headers.get("Location", ""))
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else "not said which"
+
+
+def _retry_after_s(answer: requests.Response) -> float | None:
+    """`Retry-After` in seconds, honoured where present; the vendor documents none (notes 3.2)."""
+    text = answer.headers.get("Retry-After", "")
+    return min(float(text), 120.0) if text.isdigit() else None
+
+
+class RateLimited:
+    """At most `rps` requests in any second, over all threads and processes that share `bucket_file`."""
+
+    def __init__(self, inner: Transport, *, bucket_file: Path, rps: float = CEILING_RPS) -> None:
+        self._inner = inner
+        interval_ms = math.ceil(1000 / (rps * PACE_SHARE))
+        bucket_file.parent.mkdir(parents=True, exist_ok=True)
+        self._bucket = SQLiteBucket.init_from_file([Rate(1, interval_ms)], db_path=str(bucket_file), use_file_lock=True)
+        self._limiter = Limiter(self._bucket, buffer_ms=0)
+
+    def send(self, request: Request) -> Response:
+        """Wait for a turn, then send."""
+        self._limiter.try_acquire("request")
+        return self._inner.send(request)
+
+    def close(self) -> None:
+        """Give back the bucket and its thread."""
+        self._limiter.close()
+        self._inner.close()
+
+
+class Retrying:
+    """Sends again what was certainly not processed, or may safely be sent twice.
+
+    `on_wait` hears of each repetition: the reason and the seconds until it.
+    """
+
+    def __init__(
+        self,
+        inner: Transport,
+        *,
+        attempts: int = 7,
+        wait_s: float = 1.0,
+        max_wait_s: float = 30.0,
+        on_wait: Callable[[str], None] | None = None,
+    ) -> None:
+        self._inner = inner
+        self._on_wait = on_wait
+        self._caller = stamina.RetryingCaller(
+            attempts=attempts, timeout=None, wait_initial=wait_s, wait_max=max_wait_s, wait_jitter=wait_s
+        ).on(self._verdict)
+
+    def _verdict(self, error: Exception) -> bool | float:
+        if not isinstance(error, Temporary | _Garbled):
+            return False
+        if self._on_wait:
+            self._on_wait(str(error))
+        if isinstance(error, _TooFast) and error.wait_s is not None:
+            return error.wait_s
+        return True
+
+    def send(self, request: Request) -> Response:
+        """Send until an answer comes or the attempts are used up; then the last error stands."""
+        return self._caller(self._inner.send, request)
+
+    def close(self) -> None:
+        """Close what is wrapped."""
+        self._inner.close()

@@ -1,0 +1,93 @@
+"""The command line: one file per command; the only place that prints.
+
+Commands load when they are called, so that ``--help`` answers at once. Data goes to stdout, words to stderr.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from io import TextIOWrapper
+
+import click
+
+from catalogsync import __version__
+from catalogsync.errors import CatalogSyncError
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "demo": ("demo", "Watch the main job on the embedded emulator, start to end."),
+    "plan": ("plan", "Show what would change in the catalog."),
+    "apply": ("apply", "Apply a stored plan, exactly as it was shown."),
+    "import": ("import_", "Plan, show, ask, apply."),
+    "export": ("export", "Write a catalog to a workbook or CSV file."),
+    "catalogs": ("catalogs", "List, add, update and delete the lists themselves."),
+    "fields": ("fields", "Show a catalog's custom fields, types and options."),
+    "emulator": ("emulator", "Run the emulator as a server of its own."),
+}
+"""Every command: the module it lives in, and its line in the overview."""
+
+USAGE_EXIT = 64
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command when it is called, and none to print the overview."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"catalogsync.cli.{COMMANDS[cmd_name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="catalogsync")
+def cli() -> None:
+    """Makes a Kommo/amoCRM catalog say what a product sheet says.
+
+    The account is set in the environment: CATALOGSYNC_URL and CATALOGSYNC_TOKEN.
+    CATALOGSYNC_URL=emulator tries everything without an account.
+    """
+
+
+def main() -> None:
+    """Run the command line and end the process with the documented exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; its exit code. Nothing a user can mend ends in a traceback."""
+    try:
+        result = cli.main(args=arguments, prog_name="catalogsync", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return USAGE_EXIT
+    except CatalogSyncError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        traceback.print_exc()
+        click.echo("This is a defect in catalogsync. Please report the lines above.", err=True)
+        return 1
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,45 @@
+"""``catalogsync apply``: exactly a stored plan, or a refusal that says what became stale."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from catalogsync.cli import common
+from catalogsync.model import Ceiling
+
+
+@click.command("apply")
+@click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path))
+@common.guard_options
+@common.allow_option
+@common.json_option
+@common.rate_options
+def command(
+    plan_path: Path,
+    max_delete: Ceiling | None,
+    max_update: Ceiling | None,
+    max_add: Ceiling | None,
+    allow: str,
+    as_json: bool,
+    rps: float,
+    quiet: bool,
+) -> int:
+    """Apply a stored PLAN, exactly as it was shown. Never asks."""
+    from catalogsync import sync
+    from catalogsync.cli import render
+    from catalogsync.plan import load_plan
+
+    made = load_plan(plan_path)
+    journal = common.journal()
+    with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
+        sync.check_guards(made, common.ceilings_of(delete=max_delete, update=max_update, add=max_add), allow)
+        schema = sync.check_stored(made, client, watch)
+        report = sync.apply(made, client, journal, schema, watch=watch)
+    if as_json:
+        click.echo(json.dumps(render.report_json(report), ensure_ascii=False, indent=2))
+    else:
+        render.print_report(made, report)
+    return common.worst(render.report_exit_codes(made, report))

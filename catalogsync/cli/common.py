@@ -1,0 +1,213 @@
+"""What the commands share: options, the account, progress on stderr, exit codes."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from catalogsync.errors import UserError
+from catalogsync.model import Ceiling
+
+if TYPE_CHECKING:
+    from catalogsync.api.client import Client
+    from catalogsync.journal import Journal
+    from catalogsync.reader import ReadOptions
+    from catalogsync.sync import Watch
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXIT_ORDER = (7, 1, 6, 4, 5, 3, 2, 0)
+"""Which exit code counts where several apply."""
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code that counts, 0 for none."""
+    return min(codes, key=EXIT_ORDER.index, default=0)
+
+
+# --- options -------------------------------------------------------------------------------------------------
+
+
+def option(*names: str, env: bool = True, **attributes: Any) -> Callable[[F], F]:
+    """An option that can also be set as ``CATALOGSYNC_<FLAG>``."""
+    flag = next(name for name in names if name.startswith("--")).split("/")[0]
+    variable = "CATALOGSYNC_" + flag.removeprefix("--").replace("-", "_").upper()
+    return click.option(*names, envvar=variable if env else None, show_envvar=False, **attributes)
+
+
+class CeilingType(click.ParamType[Ceiling]):
+    """A ceiling: a count or a percentage."""
+
+    name = "N|N%"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Ceiling:
+        if isinstance(value, Ceiling):
+            return value
+        try:
+            return Ceiling.parse(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a count or a percentage", param, ctx)
+
+
+def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, in the order they are listed."""
+
+    def decorate(function: F) -> F:
+        return functools.reduce(lambda inner, decorator: decorator(inner), reversed(decorators), function)
+
+    return decorate
+
+
+sheet_argument = click.argument("sheet", type=click.Path(path_type=Path))
+mapping_option = option(
+    "-m", "--mapping", "mapping_path", type=click.Path(path_type=Path), required=True, help="The mapping file."
+)
+rate_options = options(
+    option(
+        "--rps", type=click.FloatRange(0, 50), default=7.0, show_default=True, help="Requests per second; 0: no limit."
+    ),
+    option("-q", "--quiet", is_flag=True, help="No progress, no hints."),
+)
+read_options = options(
+    option("--sheet", "tab", help="The workbook tab."),
+    option("--encoding", help="The text file's encoding, such as cp1251."),
+    option("--delimiter", help="The text file's delimiter; “tab” for a tab."),
+    option("--quote", help="The text file's quote character; “none” where quotes are text."),
+    option("--header-row", type=click.IntRange(min=1), help="The row or line of the headers, 1-based."),
+)
+plan_options = options(
+    option("--strict", is_flag=True, help="Refuse the whole sheet when any row has a problem."),
+    option("--batch", type=click.IntRange(1, 250), default=250, show_default=True, help="Changes per request."),
+    option("--delete-unseen", is_flag=True, help="Elements that never had a row count as missing too, this once."),
+)
+guard_options = options(
+    option("--max-delete", type=CeilingType(), help="At most so many deletes, or percent of the elements."),
+    option("--max-update", type=CeilingType(), help="At most so many updates, or percent."),
+    option("--max-add", type=CeilingType(), help="At most so many adds, or percent."),
+)
+allow_option = option("--allow", env=False, metavar="DIGEST", default="", help="Let this one plan past its ceilings.")
+json_option = option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
+yes_option = option("--yes", env=False, is_flag=True, help="Do not ask.")
+
+
+def read_options_of(
+    tab: str | None, encoding: str | None, delimiter: str | None, quote: str | None, header_row: int | None
+) -> ReadOptions:
+    """The reader's options from the flags."""
+    from catalogsync.reader import ReadOptions
+
+    return ReadOptions(
+        tab=tab,
+        encoding=encoding,
+        delimiter={"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter),
+        quote="" if quote == "none" else quote,
+        header_row=header_row,
+    )
+
+
+def ceilings_of(**given: Ceiling | None) -> dict[str, Ceiling]:
+    """The ceilings that were set, by kind."""
+    return {kind: ceiling for kind, ceiling in given.items() if ceiling is not None}
+
+
+# --- the account ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def connected(*, rps: float) -> Iterator[Client]:
+    """A client for the account in the environment. The embedded emulator says so on stderr, first of all."""
+    from catalogsync.api.auth import EMULATOR, Account, account_from
+    from catalogsync.api.client import connect
+
+    account = account_from(os.environ)
+    if account.url != EMULATOR:
+        with connect(account, rps=rps, on_wait=_say_waiting) as client:
+            yield client
+        return
+    from catalogsync.cli.bundled import bundled
+    from catalogsync.emulator.server import Emulator
+    from catalogsync.state import state_folder
+
+    database = state_folder() / "emulator.sqlite"
+    say("Using the embedded emulator, no real account. Its data: " + str(database))
+    seed = None if database.exists() else bundled("samples", "stationery.seed.yaml")
+    with (
+        Emulator(database, seed=seed, rps=7) as emulator,
+        connect(Account(emulator.url, emulator.token), rps=rps, on_wait=_say_waiting) as client,
+    ):
+        yield client
+
+
+def journal() -> Journal:
+    """The journal in the state folder."""
+    from catalogsync.journal import Journal
+    from catalogsync.state import state_folder
+
+    return Journal(state_folder() / "journal.sqlite")
+
+
+def _say_waiting(reason: str) -> None:
+    say(f"waiting, then trying again: {reason}")
+
+
+# --- talking -------------------------------------------------------------------------------------------------
+
+
+def say(words: str = "") -> None:
+    """Words for the person, on stderr."""
+    click.echo(words, err=True)
+
+
+@contextmanager
+def progress(*, quiet: bool = False) -> Iterator[Watch]:
+    """Progress bars on stderr; nothing where stderr is no terminal."""
+    from catalogsync.sync import Watch
+
+    if quiet or not sys.stderr.isatty():
+        yield Watch()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*parts, console=Console(stderr=True), transient=True) as bars:
+
+        def step(name: str, total: int | None) -> None:
+            for task in bars.task_ids:
+                bars.remove_task(task)
+            bars.add_task(name, total=total)
+
+        def count(done: int) -> None:
+            for task in bars.task_ids:
+                bars.update(task, completed=done)
+
+        yield Watch(step, count)
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal. False where there is none, or the answer is no."""
+    return click.confirm(question, default=False, err=True)
+
+
+def is_interactive() -> bool:
+    """Whether somebody can answer a question."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def write_json_file(path: Path, text: str) -> None:
+    """Write a text file by replacing it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,84 @@
+"""``catalogsync import``: plan, show, ask, apply."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from catalogsync.cli import USAGE_EXIT, common
+from catalogsync.model import Ceiling
+
+
+@click.command("import")
+@common.sheet_argument
+@common.mapping_option
+@common.yes_option
+@common.read_options
+@common.plan_options
+@common.guard_options
+@common.allow_option
+@common.option("-v", "--verbose", is_flag=True, help="Every change and problem, however many.")
+@common.json_option
+@common.rate_options
+def command(
+    sheet: Path,
+    mapping_path: Path,
+    yes: bool,
+    allow: str,
+    verbose: bool,
+    as_json: bool,
+    rps: float,
+    quiet: bool,
+    strict: bool,
+    batch: int,
+    delete_unseen: bool,
+    max_delete: Ceiling | None,
+    max_update: Ceiling | None,
+    max_add: Ceiling | None,
+    **reading: Any,
+) -> int:
+    """Make the catalog say what SHEET says: plan, show, ask, apply."""
+    from catalogsync import sync
+    from catalogsync.cli import render
+    from catalogsync.plan import to_json
+
+    options = sync.PlanOptions(
+        read=common.read_options_of(**reading),
+        strict=strict,
+        delete_unseen=delete_unseen,
+        batch_size=batch,
+        ceilings=common.ceilings_of(delete=max_delete, update=max_update, add=max_add),
+    )
+    journal = common.journal()
+    with common.connected(rps=rps) as client:
+        with common.progress(quiet=quiet) as watch:
+            planned = sync.plan(sheet, mapping_path, client, journal, options, watch)
+        made = planned.plan
+        if not as_json:
+            if not quiet:
+                render.print_facts(planned.sheet_facts)
+            render.print_plan(made, rps=rps, verbose=verbose)
+        sync.check_guards(made, allow=allow)
+        report = None
+        if made.changes:
+            if not yes and not common.is_interactive():
+                common.say("Nothing was written: there is no terminal to ask on. --yes applies without asking.")
+                return USAGE_EXIT
+            if not yes and not common.confirm("Apply this plan?"):
+                common.say("Nothing was written.")
+                return 0
+            with common.progress(quiet=quiet) as watch:
+                report = sync.apply(made, client, journal, planned.schema, matched_ids=planned.matched_ids, watch=watch)
+        else:
+            sync.remember(made, journal, planned.matched_ids)
+    if as_json:
+        outcome = {"plan": to_json(made), "run": render.report_json(report) if report else None}
+        click.echo(json.dumps(outcome, ensure_ascii=False, indent=2))
+    elif report:
+        render.print_report(made, report)
+    if report is None:
+        return 3 if made.rejected_rows else 0
+    return common.worst(render.report_exit_codes(made, report))

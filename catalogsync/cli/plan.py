@@ -1,0 +1,63 @@
+"""``catalogsync plan``: what would change, old and new. Writes nothing to the account."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from catalogsync.cli import common
+
+
+@click.command("plan")
+@common.sheet_argument
+@common.mapping_option
+@common.read_options
+@common.plan_options
+@common.option("--out", type=click.Path(path_type=Path), help="Store the plan for `apply`: FILE.json.")
+@common.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
+@common.option("-v", "--verbose", is_flag=True, help="Every change and problem, however many.")
+@common.json_option
+@common.rate_options
+def command(
+    sheet: Path,
+    mapping_path: Path,
+    out: Path | None,
+    detailed_exitcode: bool,
+    verbose: bool,
+    as_json: bool,
+    rps: float,
+    quiet: bool,
+    strict: bool,
+    batch: int,
+    delete_unseen: bool,
+    **reading: Any,
+) -> int:
+    """Show what importing SHEET would change in the catalog, old and new. Sends no request but GETs."""
+    from catalogsync import guards, sync
+    from catalogsync.cli import render
+    from catalogsync.plan import to_json
+
+    if out and out.suffix.lower() != ".json":
+        raise click.UsageError(f"--out {out}: this version stores plans as .json")
+    options = sync.PlanOptions(
+        read=common.read_options_of(**reading), strict=strict, delete_unseen=delete_unseen, batch_size=batch
+    )
+    with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
+        planned = sync.plan(sheet, mapping_path, client, common.journal(), options, watch)
+    made = planned.plan
+    if as_json:
+        click.echo(json.dumps(to_json(made), ensure_ascii=False, indent=2))
+    else:
+        if not quiet:
+            render.print_facts(planned.sheet_facts)
+        render.print_plan(made, rps=rps, verbose=verbose)
+    exceeded = tuple(guards.exceeded(made.counts, made.existing_count, made.guards))
+    render.print_problems("An apply would be refused:", exceeded, stderr=True)
+    if out:
+        common.write_json_file(out, json.dumps(to_json(made), ensure_ascii=False, indent=1))
+        common.say(f"Stored as {out}. Next: catalogsync apply {out}")
+    codes = [3] if made.rejected_rows else []
+    return common.worst([*codes, 2] if detailed_exitcode and made.changes else codes)

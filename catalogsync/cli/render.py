@@ -1,0 +1,189 @@
+"""How a plan, its problems and a run's outcome look to a person."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from catalogsync.api.transport import PACE_SHARE
+from catalogsync.errors import Problem
+from catalogsync.fields import show
+from catalogsync.model import Add, Column, Delete, Field, Update
+from catalogsync.plan import Plan, kind_of
+from catalogsync.tables import key_text
+from catalogsync.writer import Report
+
+SHOWN_CHANGES = 40
+SHOWN_PROBLEMS = 20
+_WIDTH_WITHOUT_TERMINAL = 120
+_MARKS = {"add": ("+ add", "green"), "update": ("~ update", "yellow"), "delete": ("- delete", "red")}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that keeps its width when the output is not a terminal, and never reads markup in data."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
+    return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
+
+
+def print_plan(plan: Plan, *, rps: float, verbose: bool = False) -> None:
+    """The plan: a line per changed value, old and new, then the counts and what it will cost."""
+    out = console()
+    title = f"{plan.catalog_name} (catalog {plan.catalog_id}) ← {plan.source.rstrip(':').removesuffix('!row ')}"
+    out.print(Text(title, style="bold"))
+    if plan.changes:
+        out.print(_changes_table(plan, len(plan.changes) if verbose else SHOWN_CHANGES))
+    hidden = len(plan.changes) - SHOWN_CHANGES
+    if hidden > 0 and not verbose:
+        out.print(f"… and {hidden} more changes (-v shows all, --out plan.json stores them)")
+    print_problems("Rejected rows, nothing of them is sent:", plan.rejected, verbose=verbose)
+    print_problems("Worth a look:", plan.warnings, verbose=verbose)
+    for note in plan.notes:
+        out.print(f"Note: {note}")
+    out.print(summary(plan, rps=rps))
+
+
+def print_facts(facts: Mapping[str, str]) -> None:
+    """How the sheet was read, in one line on stderr."""
+    told = ", ".join(f"{name} {text}" for name, text in facts.items())
+    console(stderr=True).print(f"Read: {told}", soft_wrap=True)
+
+
+def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A plain table on stdout."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title=Text(title), title_justify="left")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console().print(table)
+
+
+def summary(plan: Plan, *, rps: float) -> str:
+    """The counts, the requests and the time they take at the rate limit."""
+    counts = plan.counts
+    parts = [f"{counts['add']} to add", f"{counts['update']} to update", f"{counts['delete']} to delete"]
+    tail = f"{plan.unchanged_count} unchanged"
+    if plan.rejected_rows:
+        tail += f", {plan.rejected_rows} rows rejected"
+    if not plan.changes:
+        return f"Nothing to do: {tail}."
+    requests = plan.write_requests
+    words = f"{requests} write request{'s' if requests > 1 else ''}"
+    pace = f", about {duration(requests / (rps * PACE_SHARE))} at {rps:g} requests per second" if rps else ""
+    return f"Plan: {', '.join(parts)}; {tail}. {words}{pace}. Digest {plan.digest}."
+
+
+def duration(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 1:
+        return "a second"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _changes_table(plan: Plan, limit: int) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for heading in ("", "Key", "Field", "Catalog says", "Sheet says", "Row"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in {"", "Row"})
+    for change in plan.changes[:limit]:
+        word, style = _MARKS[kind_of(change)]
+        for n, (field, before, after) in enumerate(_lines(plan, change)):
+            row = str(change.row or "") if n == 0 and not isinstance(change, Delete) else ""
+            first = (Text(word if n == 0 else "", style=style), Text(key_text(change.key) if n == 0 else ""))
+            table.add_row(*first, Text(field), Text(before, style="red"), Text(after, style="green"), row)
+    return table
+
+
+def _lines(plan: Plan, change: Add | Update | Delete) -> Iterator[tuple[str, str, str]]:
+    """A change as (field, before, after) lines in words."""
+    match change:
+        case Add():
+            for key, text in change.values.items():
+                yield _title(plan, key), "", words(plan, key, text)
+        case Update():
+            for key, text in change.after.items():
+                yield _title(plan, key), words(plan, key, change.before[key]), words(plan, key, text) or "(cleared)"
+        case Delete():
+            yield "element", f"{change.name} (id {change.id})", "(deleted)"
+
+
+def _title(plan: Plan, key: str) -> str:
+    return plan.columns[key].title if key in plan.columns else key
+
+
+def words(plan: Plan, key: str, canonical: str) -> str:
+    """Canonical text as a person reads it, cut where long."""
+    shown = plan.columns.get(key)
+    if shown is None:
+        return canonical
+    enums = {int(id_): caption for id_, caption in shown.captions.items()}
+    column = Column("", Field(0, shown.title, shown.type, enums=enums), split=",", timezone=shown.timezone)
+    text = " ".join(show(canonical, column).split())
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def print_problems(title: str, problems: Sequence[Problem], *, verbose: bool = False, stderr: bool = False) -> None:
+    """Problems, each with its address and the way out."""
+    if not problems:
+        return
+    out = console(stderr=stderr)
+    out.print(Text(f"{title} ({len(problems)})", style="bold"))
+    shown = problems if verbose else problems[:SHOWN_PROBLEMS]
+    for problem in shown:
+        out.print(f"  {problem}", soft_wrap=True)
+    if len(shown) < len(problems):
+        out.print(f"  … and {len(problems) - len(shown)} more (-v shows all)")
+
+
+def print_report(plan: Plan, report: Report) -> None:
+    """What a run did, and what it could not do."""
+    changes = {change.op: change for change in plan.changes}
+    done = [changes[r.op] for r in report.with_outcome("done")]
+    kinds = {"add": "added", "update": "updated", "delete": "deleted"}
+    counts = {word: sum(kind_of(change) == kind for change in done) for kind, word in kinds.items()}
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing changed"
+    out = console()
+    out.print(f"Done: {told}, in {report.write_requests} write requests (run {report.run_id}).")
+    for outcome, title in (
+        ("conflict", "Somebody edited these meanwhile; left as they are:"),
+        ("failed", "Refused by the account:"),
+        ("unknown", "Not known whether they were written; run again to find out:"),
+    ):
+        problems = [
+            Problem(f"{key_text(changes[r.op].key)} ({kind_of(changes[r.op])})", r.message)
+            for r in report.with_outcome(outcome)
+        ]
+        print_problems(title, problems)
+    if report.stopped_by:
+        out.print(f"Stopped: {report.stopped_by}. {len(report.unsent)} changes were not sent. Run the command again.")
+
+
+def report_json(report: Report) -> dict[str, object]:
+    """A run's outcome as JSON values."""
+    return {
+        "run": report.run_id,
+        "write_requests": report.write_requests,
+        "stopped_by": str(report.stopped_by) if report.stopped_by else None,
+        "not_sent": len(report.unsent),
+        "results": [
+            {"op": r.op, "outcome": r.outcome, "element_id": r.id, "message": r.message} for r in report.results
+        ],
+    }
+
+
+def report_exit_codes(plan: Plan, report: Report) -> Iterator[int]:
+    """Every exit code that a run's outcome asks for."""
+    if report.stopped_by:
+        yield report.stopped_by.exit_code
+    if report.with_outcome("unknown"):
+        yield 6
+    if report.with_outcome("conflict"):
+        yield 5
+    if plan.rejected_rows or report.with_outcome("failed"):
+        yield 3

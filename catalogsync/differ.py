@@ -1,0 +1,121 @@
+"""Differ: what must change in the catalog to make it say what the sheet says. Pure.
+
+Both tables hold canonical text (tables.py), so equality is plain ``!=``. Columns are compared whole;
+objects are built for changed rows only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from catalogsync import model
+from catalogsync.model import NAME, Add, Change, Column, Delete, Update
+
+Places = NDArray[np.intp]
+
+
+def diff(
+    desired: pd.DataFrame, existing: pd.DataFrame, mapping: model.Mapping, missing: pd.Index
+) -> tuple[Change, ...]:
+    """The changes that turn `existing` into `desired`: updates, then adds, then deletes, each in table order.
+
+    `desired` and `existing` as in tables.py; `missing` are keys of existing elements whose row is gone, to be
+    treated as the mapping says. A column whose owner is the CRM is not compared. An empty desired cell means
+    "leave it" unless the column says ``blank: clear``.
+    """
+    columns = [column for column in mapping.columns if column.owner != "crm"]
+    places = existing.index.get_indexer(desired.index)
+    gone = existing[existing.index.isin(missing)]
+    changes: list[Change] = [
+        *_updates(desired, existing, columns, places),
+        *_adds(desired[places < 0], columns),
+        *(_deletes(gone) if mapping.missing == "delete" else _set_values(gone, mapping)),
+    ]
+    return tuple(dataclasses.replace(change, op=op) for op, change in enumerate(changes, start=1))
+
+
+def _updates(
+    desired: pd.DataFrame, existing: pd.DataFrame, columns: Sequence[Column], places: Places
+) -> Iterator[Update]:
+    rows = np.flatnonzero(places >= 0)
+    matched = places[rows]
+    after: dict[int, dict[str, str]] = {}
+    for column in columns:
+        wanted, held = desired[column.key].array[rows], existing[column.key].array[matched]
+        for place, text in _differing(wanted, held, column):
+            after.setdefault(place, {})[column.key] = text
+    for place in sorted(after):
+        element, row = int(matched[place]), int(rows[place])
+        yield _update(existing, element, after[place], key=str(desired.index[row]), row=_int(desired["row"], row))
+
+
+def _differing(wanted: Any, held: Any, column: Column) -> Iterator[tuple[int, str]]:
+    """Where a column differs, and what the catalog should hold there."""
+    differs = np.asarray(wanted != held, dtype=bool)
+    if column.blank != "clear" or column.multi != "replace":
+        differs &= np.asarray(wanted != "", dtype=bool)
+    for place in np.flatnonzero(differs):
+        text = _combined(str(wanted[place]), str(held[place]), column)
+        if text != held[place]:
+            yield int(place), text
+
+
+def _combined(wanted: str, held: str, column: Column) -> str:
+    """What a multi-value field should hold: the sheet's options, or those added to or taken from what is there."""
+    if column.multi == "replace":
+        return wanted
+    ours = {int(id_) for id_ in wanted.split(",") if id_}
+    theirs = {int(id_) for id_ in held.split(",") if id_}
+    ids = theirs | ours if column.multi == "merge" else theirs - ours
+    return ",".join(map(str, sorted(ids)))
+
+
+def _update(existing: pd.DataFrame, element: int, after: Mapping[str, str], *, key: str, row: int) -> Update:
+    held = {name: str(existing[name].iat[element]) for name in _siblings(existing.columns, after)}
+    return Update(
+        op=0,
+        key=key,
+        row=row,
+        id=_int(existing["id"], element),
+        updated_at=_int(existing["updated_at"], element),
+        before={name: held[name] for name in after},
+        after=dict(after),
+        kept={name: text for name, text in held.items() if name not in after and text},
+    )
+
+
+def _int(numbers: pd.Series, place: int) -> int:
+    return int(numbers.to_numpy(np.int64)[place])
+
+
+def _siblings(columns: Iterable[str], keys: Iterable[str]) -> list[str]:
+    """The given column keys and, for subtypes, all column keys of the same composite fields."""
+    wanted = set(keys)
+    fields = {key.partition(".")[0] for key in wanted if "." in key}
+    return [name for name in columns if name in wanted or ("." in name and name.partition(".")[0] in fields)]
+
+
+def _adds(rows: pd.DataFrame, columns: Sequence[Column]) -> Iterator[Add]:
+    texts = {column.key: rows[column.key].tolist() for column in columns if column.multi != "remove"}
+    for place, (key, row) in enumerate(zip(rows.index, rows["row"], strict=True)):
+        values = {name: column[place] for name, column in texts.items() if column[place]}
+        yield Add(op=0, key=str(key), row=int(row), values=values)
+
+
+def _deletes(gone: pd.DataFrame) -> Iterator[Delete]:
+    for key, id_, name, updated_at in zip(gone.index, gone["id"], gone[NAME], gone["updated_at"], strict=True):
+        yield Delete(op=0, key=str(key), id=int(id_), name=str(name), updated_at=int(updated_at))
+
+
+def _set_values(gone: pd.DataFrame, mapping: model.Mapping) -> Iterator[Update]:
+    """`missing: {set: …}`: the listed values, where they differ. With `missing: keep` nothing is listed."""
+    for element, key in enumerate(gone.index):
+        after = {name: text for name, text in mapping.missing_set.items() if gone[name].iat[element] != text}
+        if after:
+            yield _update(gone, element, after, key=str(key), row=0)

@@ -1,0 +1,19 @@
+"""The remote lists API as a real HTTP server on a real SQLite database.
+
+    wire.py      a call, an answer, the refusals that every version of the API shares
+    model.py     account, list, field, option, element; the field types with their numbers
+    values.py    one neutral form per field type, and what a person may write instead
+    database.py  the SQLite file
+    store.py     behaviour on it, no HTTP
+    v2_*.py      API v2: value shapes, batches, elements, lists, fields, account
+    limits.py    requests per second, and the block after sustained excess
+    faults.py    what goes wrong on demand
+    knobs.py     the questions the vendor's pages leave open, as switches
+    seed.py      an account from a YAML or JSON file
+    port.py      a port and the thread that serves it
+    server.py    Emulator: all of it together
+
+It imports nothing of catalogsync outside this package: what it expects of a request comes from the
+vendor's pages, never from the client. Start with ``from catalogsync.emulator.server import Emulator``;
+this file imports nothing, so that a command which needs no emulator does not pay for a web server.
+"""

@@ -1,0 +1,107 @@
+"""The questions that the vendor's pages leave open, as switches.
+
+Every default is the answer the evidence favours; the other positions are answers that somebody has
+reported or that nobody can rule out, so that a client can be tested against both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+class KnobError(ValueError):
+    """No such knob, or not a position it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """Positions of all switches; a knob with named positions lists them in `CHOICES`."""
+
+    link_key: str = "_links"
+    """Key of links in v2 POST answers; the pages' POST samples spell it ``_link``, live answers do not."""
+    page_rows: int = 50
+    """Rows of a v2 page where the request names no number. Never documented; 50 is common belief."""
+    ignore_limit_rows: bool = False
+    """Whether ``limit_rows`` and ``limit_offset`` are ignored; documented for other entities only."""
+    max_batch: int = 500
+    """Most entries one v2 request may carry, its verbs together (2020 page)."""
+    over_batch: str = "400"
+    """Answer to a larger batch. Nothing is stored in either case."""
+    delete_answer: str = "items"
+    """What a v2 delete answers: one item per id, no items, or the items one array deeper."""
+    update_without_updated_at: str = "accept"
+    """The table marks it required, the samples leave it out."""
+    same_id_twice: str = "in_order"
+    """A second update of an id in one batch: judged by its ``updated_at``, or always the winner."""
+    values_empty_list: str = "clear"
+    """``values: []`` in v2; proven to clear for leads and contacts only."""
+    equal_updated_at: str = "reject"
+    """An ``updated_at`` equal to the stored one."""
+    stored_updated_at: str = "sent"
+    """What an update leaves behind: the value sent, or always the server's time."""
+    get_without_catalog_id: str = "by_id"
+    """``catalog_id`` is marked required, but reading by ``id`` alone is seen to work."""
+    term_scope: str = "name"
+    """Where ``term`` searches: the page says the name; a shop finds article numbers with it."""
+    enums_shape: str = "map"
+    """Options in the account answer: id -> caption, or a list of ``{id, value}``."""
+    captions: str = "escaped"
+    """Option captions in v2 answers, HTML-escaped or as stored."""
+    omitted_fields: str = "keep"
+    """Fields an update does not name; one old report says they were wiped."""
+    element_order: str = "newest_first"
+    """Order of v2 elements; newest first by sample only."""
+    unticked_checkbox: str = "stored"
+    """After unticking a checkbox: ``"0"`` is read, or nothing at all."""
+    block_after_s: int = 10
+    """Consecutive seconds with excess requests after which the account is blocked; 0 = never."""
+
+    @classmethod
+    def from_text(cls, settings: Iterable[str]) -> Knobs:
+        """Knobs from ``NAME=VALUE`` texts. Raises `KnobError` for a name or a position that is none."""
+        chosen: dict[str, Any] = {}
+        for setting in settings:
+            name, equals, text = setting.partition("=")
+            name = name.strip().replace("-", "_")
+            if not equals or name not in DEFAULTS:
+                raise KnobError(f"{setting!r}: expected NAME=VALUE with a name of {', '.join(DEFAULTS)}")
+            chosen[name] = _position(name, text.strip())
+        return cls(**chosen)
+
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "link_key": ("_links", "_link"),
+    "over_batch": ("400", "504"),
+    "delete_answer": ("items", "empty", "nested"),
+    "update_without_updated_at": ("accept", "refuse"),
+    "same_id_twice": ("in_order", "last_wins"),
+    "values_empty_list": ("clear", "ignore"),
+    "equal_updated_at": ("reject", "accept"),
+    "stored_updated_at": ("sent", "now"),
+    "get_without_catalog_id": ("by_id", "refuse"),
+    "term_scope": ("name", "values"),
+    "enums_shape": ("map", "list"),
+    "captions": ("escaped", "raw"),
+    "omitted_fields": ("keep", "wipe"),
+    "element_order": ("newest_first", "oldest_first"),
+    "unticked_checkbox": ("stored", "absent"),
+}
+
+DEFAULTS: dict[str, Any] = {knob.name: knob.default for knob in dataclasses.fields(Knobs)}
+
+
+def _position(name: str, text: str) -> object:
+    if name in CHOICES:
+        if text not in CHOICES[name]:
+            raise KnobError(f"{name}: {text!r} is none of {', '.join(CHOICES[name])}")
+        return text
+    if isinstance(DEFAULTS[name], bool):
+        if text not in ("true", "false"):
+            raise KnobError(f"{name}: {text!r} is neither true nor false")
+        return text == "true"
+    if not text.isascii() or not text.isdigit():
+        raise KnobError(f"{name}: {text!r} is not a whole number")
+    return int(text)

@@ -1,0 +1,409 @@
+"""Sheet codecs: one per custom-field type, a column of sheet cells to and from a column of canonical text.
+
+Canonical text is the only thing that is ever compared: one string per cell, ``""`` for empty.
+
+=============================  ==================================================================
+type                           canonical text
+=============================  ==================================================================
+text, textarea, url,           the text, outer blanks removed, line ends as ``\\n``
+streetaddress, unknown types
+numeric, price, monetary       plain decimal: ``80``, never ``80.0`` or ``8E+1``
+checkbox                       ``1`` or ``0``
+select, radiobutton, category  the option's id
+multiselect                    option ids, ascending, joined by ``,``
+date, birthday                 ``YYYY-MM-DD``
+date_time                      Unix seconds
+smart_address, legal_entity    text per subtype (one column each)
+items                          JSON with sorted keys, numbers as canonical decimals
+=============================  ==================================================================
+
+A column is parsed by its distinct values: a cell that repeats costs a look-up.
+"""
+
+from __future__ import annotations
+
+import difflib
+import html
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from catalogsync.model import Column, Field
+
+OPTION_TYPES = frozenset({"select", "radiobutton", "category", "multiselect"})
+NUMBER_TYPES = frozenset({"numeric", "price", "monetary"})
+DATE_TYPES = frozenset({"date", "birthday", "date_time"})
+
+SUBTYPES: Mapping[str, tuple[str, ...]] = {
+    "smart_address": ("address_line_1", "address_line_2", "city", "state", "zip", "country"),
+    "legal_entity": ("name", "entity_type", "vat_id", "kpp", "address", "external_id"),
+}
+"""The subtypes of the composite types, by the names that the API uses (api notes 1.3)."""
+
+TRUE_WORDS = frozenset("1 true yes y on x + ✓ ✔ да так sim si sí tak oui ja".split())
+FALSE_WORDS = frozenset("0 false no n off - нет ні não nao nie non nein".split())
+
+CURRENCIES: Mapping[str, str] = {
+    **dict.fromkeys(("$", "usd", "us$"), "USD"),
+    **dict.fromkeys(("€", "eur"), "EUR"),
+    **dict.fromkeys(("£", "gbp"), "GBP"),
+    **dict.fromkeys(("₽", "rub", "rur", "руб", "руб.", "р.", "р"), "RUB"),
+    **dict.fromkeys(("₴", "uah", "грн", "грн."), "UAH"),
+    **dict.fromkeys(("₸", "kzt", "тг", "тг."), "KZT"),
+    **dict.fromkeys(("zł", "pln"), "PLN"),
+    **dict.fromkeys(("r$", "brl"), "BRL"),
+    **dict.fromkeys(("¥", "jpy"), "JPY"),
+    **dict.fromkeys(("₹", "inr"), "INR"),
+    **dict.fromkeys(("kč", "czk"), "CZK"),
+    **dict.fromkeys(("₺", "try", "tl"), "TRY"),
+    **{code.lower(): code for code in ("CHF", "CNY", "BYN", "GEL", "AMD", "MDL", "RON", "HUF", "MXN", "ARS")},
+    **{code.lower(): code for code in ("CLP", "COP", "PEN", "SEK", "NOK", "DKK", "CAD", "AUD", "UZS", "AED")},
+}
+"""What people write beside a price, and the currency it means."""
+
+_GROUPS = " \u00a0\u202f\u2009'’"
+_NUMBER = re.compile(r"(?P<before>[^\d.,+-]*)(?P<number>[+-]?[\d.,\s\u00a0\u202f\u2009'’]*\d)(?P<after>[^\d]*)", re.S)
+_CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?(?<!^-0)")
+DAMAGED_CODE = r"\s*[+-]?\d+(?:[.,]\d+)?[eE]\+?\d+\s*"
+"""A code that Excel shortened, as in ``8.80609E+12``: its last digits are gone for good."""
+
+_EXPONENT = re.compile(DAMAGED_CODE)
+
+
+class CellError(ValueError):
+    """A cell's text is not a value of its column. `what` completes a sentence that begins with the address."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+def quoted(text: str, limit: int = 60) -> str:
+    """The cell's text as shown in a message: one line, cut where long."""
+    flat = " ".join(text.split())
+    return f'"{flat[: limit - 1]}…"' if len(flat) > limit else f'"{flat}"'
+
+
+# --- text ----------------------------------------------------------------------------------------------------
+
+
+def clean_text(text: str) -> str:
+    """Canonical text of a text cell: outer blanks removed, line ends as ``\\n``."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+# --- numbers -------------------------------------------------------------------------------------------------
+
+
+def plain_decimal(number: Decimal) -> str:
+    """A decimal in its shortest plain form: no exponent, no trailing zeros, no negative zero."""
+    if number == 0:
+        return "0"
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def canonical_number(text: str) -> str:
+    """Canonical text of a number in machine notation; anything else unchanged, so that it still compares."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    return plain_decimal(number) if number.is_finite() else text
+
+
+def currency_of(text: str) -> str:
+    """The currency written beside a number: its code, "" where there is none or the text is no number."""
+    match = _NUMBER.fullmatch(text.strip())
+    if not match:
+        return ""
+    marks = [m for m in (match["before"].strip(), match["after"].strip()) if m and m != "%"]
+    return CURRENCIES.get(marks[0].lower(), "") if len(marks) == 1 else ""
+
+
+def parse_number(text: str, column: Column) -> str:
+    """A number as people write it: grouped, with a currency or a percent sign.
+
+    A comma is only ever understood as the mapping says (``decimal:``); it is not guessed.
+    """
+    if _CANONICAL.fullmatch(text):
+        return text
+    wrong = CellError(f"{quoted(text)} is not a number")
+    if len(text) > 100:  # the pattern below takes quadratic time on text that is far from a number
+        raise wrong
+    match = _NUMBER.fullmatch(text.strip())
+    if _EXPONENT.fullmatch(text):
+        raise CellError(f"{quoted(text)} is a number that Excel shortened", "its digits are lost; export it as text")
+    if not match:
+        raise wrong
+    marks = [m for m in (match["before"].strip(), match["after"].strip()) if m]
+    if len(marks) > 1 or (marks and marks[0] != "%" and marks[0].lower() not in CURRENCIES):
+        raise wrong
+    if marks and column.currency and CURRENCIES.get(marks[0].lower(), column.currency) != column.currency:
+        raise CellError(f"{quoted(text)} is not in {column.currency}", "the mapping's `currency:` says which counts")
+    body = match["number"]
+    if "," in body and not column.decimal:
+        raise CellError(
+            f"{quoted(text)} is not a number",
+            'a comma may be a decimal or a thousands sign: set `decimal: ","` or `decimal: "."`',
+        )
+    point = column.decimal or "."
+    groups = _GROUPS + ("." if point == "," else ",")
+    whole, _, fraction = body.partition(point)
+    sign, digits = ("-", whole[1:]) if whole[:1] == "-" else ("", whole.removeprefix("+"))
+    if any(mark in digits for mark in groups):
+        if not re.fullmatch(rf"\d{{1,3}}(?:[{re.escape(groups)}]\d{{3}})+", digits):
+            raise wrong
+        digits = "".join(char for char in digits if char not in groups)
+    if not re.fullmatch(r"[0-9]*", digits + fraction):
+        raise wrong
+    return plain_decimal(Decimal(f"{sign}{digits or 0}.{fraction or 0}"))
+
+
+# --- options -------------------------------------------------------------------------------------------------
+
+
+def _folded(label: str) -> str:
+    return " ".join(html.unescape(label).split()).casefold()
+
+
+def option_id(label: str, column: Column) -> int:
+    """The option that a sheet's label means: the mapping's `enums`, then the caption, then ignoring case and blanks."""
+    label = label.strip()
+    if label in column.labels:
+        return column.labels[label]
+    enums = column.field.enums if column.field else {}
+    found = [id_ for id_, caption in enums.items() if html.unescape(caption).strip() == html.unescape(label)]
+    found = found or [id_ for id_, caption in enums.items() if _folded(caption) == _folded(label)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise CellError(
+            f"{quoted(label)} names {len(found)} options ({', '.join(map(str, found))})",
+            "say which under `enums:`",
+        )
+    captions = [html.unescape(caption) for caption in enums.values()]
+    near = difflib.get_close_matches(label, captions, n=1) or captions[:5]
+    hint = f"did you mean {quoted(near[0])}?" if len(near) == 1 else f"options: {', '.join(near)}"
+    raise CellError(f"{quoted(label)} is not an option", hint if near else "the field has no options")
+
+
+def parse_option(text: str, column: Column) -> str:
+    """One option: its id. With `unknown: skip` an unknown label counts as empty."""
+    try:
+        return str(option_id(text, column))
+    except CellError:
+        if column.unknown == "skip":
+            return ""
+        raise
+
+
+def parse_options(text: str, column: Column) -> str:
+    """Several options, split as the mapping says: their ids ascending, each once."""
+    parts = text.split(column.split) if column.split else [text]
+    ids = {parse_option(part, column) for part in parts if part.strip()}
+    return join_ids(int(id_) for id_ in ids if id_)
+
+
+def join_ids(ids: Any) -> str:
+    """Option ids as canonical text: ascending, each once."""
+    return ",".join(map(str, sorted(set(ids))))
+
+
+def caption(column: Column, id_: str) -> str:
+    """The caption of an option id, the id itself where the schema does not know it."""
+    enums = column.field.enums if column.field else {}
+    return html.unescape(enums[int(id_)]) if id_.isdigit() and int(id_) in enums else id_
+
+
+# --- checkbox, dates -----------------------------------------------------------------------------------------
+
+
+def parse_checkbox(text: str, column: Column) -> str:
+    """Yes or no, in the words that spreadsheets use."""
+    word = text.strip().casefold()
+    if word in TRUE_WORDS:
+        return "1"
+    if word in FALSE_WORDS:
+        return "0"
+    raise CellError(f"{quoted(text)} is not yes or no", "write yes/no, true/false, 1/0 or да/нет")
+
+
+_DATE_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\d{4}-\d{1,2}-\d{1,2}"), "%Y-%m-%d"),
+    (re.compile(r"\d{4}/\d{1,2}/\d{1,2}"), "%Y/%m/%d"),
+    (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), "%d.%m.%Y"),
+)
+_TIME_SHAPES = {5: "%H:%M", 8: "%H:%M:%S"}
+
+
+def _moment(text: str, column: Column) -> datetime:
+    """A date or a date with a time, naive unless the text carries an offset."""
+    text = text.strip()
+    for layout in column.formats:
+        try:
+            return datetime.strptime(text, layout)  # noqa: DTZ007 - the zone is the account's, applied later
+        except ValueError:
+            continue
+    if not column.formats:
+        day, _, clock = text.replace("T", " ", 1).partition(" ")
+        for shape, layout in _DATE_SHAPES:
+            if shape.fullmatch(day):
+                return _read_clock(day, clock.strip(), layout, text)
+    hint = (
+        'set `format:`, for example `format: "%d/%m/%Y"`'
+        if not column.formats
+        else f"expected {' or '.join(column.formats)}"
+    )
+    raise CellError(f"{quoted(text)} is not a date that can be read without guessing", hint)
+
+
+def _read_clock(day: str, clock: str, layout: str, text: str) -> datetime:
+    offset = re.search(r"(?:Z|[+-]\d\d:?\d\d)$", clock)
+    bare = clock[: offset.start()] if offset else clock
+    try:
+        if not bare:
+            return datetime.strptime(day, layout)  # noqa: DTZ007 - as above
+        stamp = f"{day} {bare}"
+        layout = f"{layout} {_TIME_SHAPES[len(bare)]}"
+        if offset:
+            return datetime.strptime(stamp + offset[0], f"{layout}%z")
+        return datetime.strptime(stamp, layout)  # noqa: DTZ007 - as above
+    except (ValueError, KeyError):
+        raise CellError(f"{quoted(text)} is not a date") from None
+
+
+def parse_date(text: str, column: Column) -> str:
+    """A day. A time of day other than midnight is refused: it would be dropped."""
+    moment = _moment(text, column)
+    if (moment.hour, moment.minute, moment.second) != (0, 0, 0):
+        raise CellError(f"{quoted(text)} has a time of day, the field holds a date only")
+    return moment.date().isoformat()
+
+
+def parse_date_time(text: str, column: Column) -> str:
+    """A moment in the account's time zone. Local times that clocks skip or repeat are refused."""
+    moment = _moment(text, column)
+    zone = ZoneInfo(column.timezone)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    unix_s = int(aware.timestamp())
+    local = datetime.fromtimestamp(unix_s, zone)
+    if int(local.replace(fold=0).timestamp()) != unix_s or (not moment.tzinfo and local.replace(tzinfo=None) != moment):
+        raise CellError(f"{quoted(text)} falls into the hour that clocks skip or repeat in {column.timezone}")
+    return str(unix_s)
+
+
+# --- structured ----------------------------------------------------------------------------------------------
+
+_ITEM_NUMBERS = frozenset({"unit_price", "quantity", "value"})
+
+
+def canonical_items(items: Any) -> str:
+    """The rows of an `items` field as canonical JSON; numbers as canonical decimals, empty keys left out."""
+
+    def tidy(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {k: tidy(v, k) for k, v in sorted(value.items()) if v not in (None, "", {}, [])}
+        if isinstance(value, list):
+            return [tidy(entry) for entry in value]
+        if key in _ITEM_NUMBERS or (isinstance(value, int | float | Decimal) and not isinstance(value, bool)):
+            return canonical_number(str(value))
+        return value
+
+    return json.dumps(tidy(items), ensure_ascii=False, sort_keys=True) if items else ""
+
+
+def parse_items(text: str, column: Column) -> str:
+    """A JSON list of objects, as an invoice's `items` field holds them (api notes 1.3)."""
+    try:
+        items = json.loads(text, parse_float=Decimal)
+    except ValueError:
+        items = None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise CellError(
+            f"{quoted(text)} is not a JSON list of objects",
+            '[{"description": "Oak", "unit_price": "9.5", "quantity": "2"}]',
+        )
+    return canonical_items(items)
+
+
+# --- the registry --------------------------------------------------------------------------------------------
+
+Parse = Callable[[str, Column], str]
+
+
+def _parse_text(text: str, column: Column) -> str:
+    return clean_text(text)
+
+
+PARSERS: Mapping[str, Parse] = {
+    **dict.fromkeys(NUMBER_TYPES, parse_number),
+    **dict.fromkeys(OPTION_TYPES - {"multiselect"}, parse_option),
+    "multiselect": parse_options,
+    "checkbox": parse_checkbox,
+    "date": parse_date,
+    "birthday": parse_date,
+    "date_time": parse_date_time,
+    "items": parse_items,
+}
+TEXT_TYPES = frozenset({"text", "textarea", "url", "streetaddress", *SUBTYPES})
+
+
+def is_known(field: Field) -> bool:
+    """Whether the field's type has a codec of its own; others are carried as text."""
+    return field.type in PARSERS or field.type in TEXT_TYPES
+
+
+def parse_column(cells: pd.Series, column: Column) -> tuple[pd.Series, dict[str, CellError]]:
+    """Sheet cells (`str`, no NaN) to canonical text, by distinct value; and what could not be read, by cell text."""
+    parse = PARSERS.get(column.type, _parse_text)
+    codes, texts = pd.factorize(cells)
+    errors: dict[str, CellError] = {}
+    parsed: list[str] = []
+    for text in texts:
+        try:
+            parsed.append(parse(text, column) if text.strip() else "")
+        except CellError as error:
+            errors[text] = error
+            parsed.append("")
+    values = pd.array(parsed, dtype="str").take(codes) if parsed else pd.array([], dtype="str")
+    return pd.Series(values, index=cells.index, dtype="str"), errors
+
+
+# --- and back ------------------------------------------------------------------------------------------------
+
+
+def show(canonical: str, column: Column) -> str:
+    """Canonical text as a person reads it, and as the same column's parser reads it back."""
+    if not canonical:
+        return ""
+    if column.type == "multiselect":
+        joint = column.split or ";"
+        return (
+            f"{joint} ".join(caption(column, id_) for id_ in canonical.split(","))
+            if joint.strip()
+            else joint.join(caption(column, id_) for id_ in canonical.split(","))
+        )
+    if column.type in OPTION_TYPES:
+        return caption(column, canonical)
+    if column.type == "checkbox":
+        return "yes" if canonical == "1" else "no"
+    if column.type == "date_time" and canonical.lstrip("-").isdigit():
+        zone = ZoneInfo(column.timezone or "UTC")
+        return datetime.fromtimestamp(int(canonical), zone).strftime("%Y-%m-%d %H:%M:%S")
+    return canonical
+
+
+def as_date(canonical: str) -> date | None:
+    """The day that canonical text of a date holds; None where it holds something else."""
+    try:
+        return date.fromisoformat(canonical)
+    except ValueError:
+        return None

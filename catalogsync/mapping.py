@@ -1,0 +1,462 @@
+"""The mapping file: YAML to a Mapping, resolved against the live schema and the sheet's headers.
+
+Every scalar stays the text that was written (``00123``, ``no``), a key that stands twice is an error, and
+each problem is told with the file, the line and the key; all problems at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from catalogsync import fields, model
+from catalogsync.errors import MappingError, Problem
+from catalogsync.reader.sheet import column_index, column_letter, tidy_header
+
+YamlPath = tuple[str | int, ...]
+
+_MAX_NODES = 200_000
+"""More nodes than any person's mapping has: aliases that multiply are stopped here."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnSpec(_Strict):
+    """One entry under ``columns:`` as written."""
+
+    field: str
+    subtype: str = ""
+    blank: model.Blank = "keep"
+    decimal: Literal["", ",", "."] = ""
+    currency: str = ""
+    owner: model.Owner = "both"
+    conflict: model.Conflict = "ask"
+    split: str = ";"
+    multi: model.Multi = "replace"
+    enums: dict[str, str] = {}
+    unknown: model.Unknown = "error"
+    format: tuple[str, ...] = ()
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+class GuardSpec(_Strict):
+    """Ceilings as written: a count or a percentage of the existing elements."""
+
+    delete: str = "10%"
+    update: str = ""
+    add: str = ""
+
+
+class ReadSpec(_Strict):
+    """How the sheet is read, where detection is not to decide."""
+
+    encoding: str = ""
+    delimiter: str = ""
+    quote: str | None = None
+    header_row: str = ""
+
+
+class MissingSpec(_Strict):
+    """What happens to elements whose row is gone."""
+
+    action: model.Missing = "keep"
+    set: dict[str, str] = {}
+
+
+class MappingFile(_Strict):
+    """A mapping file as written; `path` and `lines` say where each key stands."""
+
+    catalog: str
+    key: tuple[tuple[str, ...], ...]
+    columns: dict[str, ColumnSpec]
+    sheet: str = ""
+    duplicates: model.Duplicates = "error"
+    missing: MissingSpec = MissingSpec()
+    guards: GuardSpec = GuardSpec()
+    timezone: str = ""
+    read: ReadSpec = ReadSpec()
+
+    _path: Path = Path()
+    _lines: dict[YamlPath, int] = {}
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _alternatives(cls, value: object) -> object:
+        if isinstance(value, str):
+            return ((value,),)
+        if isinstance(value, list):
+            return tuple((entry,) if isinstance(entry, str) else entry for entry in value)
+        return value
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _short_forms(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {tidy_header(k): {"field": v} if isinstance(v, str) else v for k, v in value.items()}
+
+    @field_validator("missing", mode="before")
+    @classmethod
+    def _action(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"action": value}
+        return {"action": "set", **value} if isinstance(value, dict) and "set" in value else value
+
+    @property
+    def path(self) -> Path:
+        """The file this was read from."""
+        return self._path
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Every header of the sheet that the mapping names."""
+        named = [*self.columns, *(tidy_header(part) for alternative in self.key for part in alternative)]
+        return tuple(dict.fromkeys(named))
+
+    def problem(self, path: YamlPath, what: str, hint: str = "") -> Problem:
+        """A problem at a key of this file."""
+        return Problem(_place(self._path, self._lines, path), what, hint)
+
+
+# --- reading the file ----------------------------------------------------------------------------------------
+
+
+def load_mapping(path: Path) -> MappingFile:
+    """Read and check a mapping file by itself, without schema or sheet. Raises MappingError."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise MappingError(f"{path}: no such mapping file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise MappingError(f"{path}: cannot be read as a UTF-8 text file ({error})") from None
+    tree, lines = _parse(path, text)
+    try:
+        file = MappingFile.model_validate(tree)
+    except ValidationError as error:
+        problems = [_plain(path, lines, dict(entry)) for entry in error.errors()]
+        raise MappingError(f"{path}: the mapping is not valid", problems) from None
+    file._path, file._lines = path, lines
+    return file
+
+
+def _parse(path: Path, text: str) -> tuple[Any, dict[YamlPath, int]]:
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    try:
+        root = yaml.compose(text, Loader=loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        what = getattr(error, "problem", None) or str(error)
+        raise MappingError(f"{path}: not valid YAML", [Problem(where, what)]) from None
+    if not isinstance(root, yaml.MappingNode):
+        raise MappingError(f"{path}: a mapping file holds `key: value` lines, beginning with `catalog:`")
+    lines: dict[YamlPath, int] = {}
+    problems: list[Problem] = []
+    tree = _plain_tree(root, (), lines, problems, path)
+    if problems:
+        raise MappingError(f"{path}: the mapping is not valid", problems)
+    return tree, lines
+
+
+def _plain_tree(node: yaml.Node, at: YamlPath, lines: dict[YamlPath, int], problems: list[Problem], path: Path) -> Any:
+    """Nodes to dicts, lists and text, noting the line of each path and every key that stands twice."""
+    lines.setdefault(at, node.start_mark.line + 1)
+    if len(lines) > _MAX_NODES:
+        raise MappingError(f"{path}: more than {_MAX_NODES} entries; aliases may not multiply")
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain_tree(child, (*at, i), lines, problems, path) for i, child in enumerate(node.value)]
+    if not isinstance(node, yaml.MappingNode):
+        return node.value
+    tree: dict[str, Any] = {}
+    for key_node, child in node.value:
+        key, line = key_node.value, key_node.start_mark.line + 1
+        if not isinstance(key, str):
+            problems.append(Problem(f"{path}:{line}", "a key must be plain text", "put it in quotes"))
+            continue
+        if key in tree:
+            first = lines[(*at, key)]
+            problems.append(Problem(f"{path}:{line}", f"`{key}` stands twice, first in line {first}"))
+            continue
+        lines[(*at, key)] = line
+        tree[key] = _plain_tree(child, (*at, key), lines, problems, path)
+    return tree
+
+
+def _place(path: Path, lines: dict[YamlPath, int], at: YamlPath) -> str:
+    known = at
+    while known and known not in lines:
+        known = known[:-1]
+    name = ".".join(str(part) for part in (known or at))
+    return f"{path}:{lines.get(known, 1)} {name}".rstrip()
+
+
+def _plain(path: Path, lines: dict[YamlPath, int], error: dict[str, Any]) -> Problem:
+    """A pydantic error in this project's words."""
+    at: YamlPath = tuple(error["loc"])
+    where = _place(path, lines, at)
+    kind, given = error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        return Problem(
+            _place(path, lines, at), f"unknown key `{at[-1]}`", _did_you_mean(str(at[-1]), _keys_at(at[:-1]))
+        )
+    if kind == "missing":
+        return Problem(where, f"the key `{at[-1]}` is missing")
+    if kind == "literal_error":
+        expected = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+        return Problem(where, f"{fields.quoted(str(given))} is not one of: {expected.removeprefix(', ')}")
+    if kind in {"string_type", "tuple_type", "dict_type", "model_type", "model_attributes_type"}:
+        wanted = {"string_type": "text", "tuple_type": "text or a list"}.get(kind, "`key: value` lines")
+        return Problem(where, f"expected {wanted}")
+    return Problem(where, str(error["msg"]))
+
+
+def _keys_at(at: YamlPath) -> list[str]:
+    specs: dict[str, type[_Strict]] = {
+        "columns": ColumnSpec,
+        "guards": GuardSpec,
+        "read": ReadSpec,
+        "missing": MissingSpec,
+    }
+    spec = specs.get(str(at[0]), MappingFile) if at else MappingFile
+    return list(spec.model_fields)
+
+
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.casefold(), list(folded), n=1)
+    return f"did you mean `{folded[near[0]]}`?" if near else f"known: {', '.join(known[:12])}" if known else ""
+
+
+# --- resolving against schema and sheet ----------------------------------------------------------------------
+
+
+def resolve(file: MappingFile, schema: model.Schema, headers: Sequence[str] | None = None) -> model.Mapping:
+    """The mapping with field ids, types, options and sheet positions filled in.
+
+    `headers` are the sheet's, None where there is no sheet (export). Raises MappingError with every
+    problem: unknown or ambiguous fields, options, headers, settings that do not fit the field's type.
+    """
+    problems: list[Problem] = []
+    columns = [_column(file, header, spec, schema, headers, problems) for header, spec in file.columns.items()]
+    found = {column.header: column for column in columns if column is not None}
+    keys = tuple(tuple(_key_column(file, part, found, problems) for part in entry) for entry in file.key)
+    problems += _repeated_targets(file, found)
+    missing_set = dict(_missing_values(file, found, problems))
+    guards = dict(_ceilings(file, problems))
+    if problems:
+        raise MappingError(f"{file.path}: the mapping does not fit {_fit(schema, headers)}", problems)
+    return model.Mapping(
+        name=file.path.stem,
+        catalog_id=schema.catalog_id,
+        columns=tuple(found.values()),
+        keys=tuple(tuple(column for column in entry if column) for entry in keys),
+        duplicates=file.duplicates,
+        missing=file.missing.action,
+        missing_set=missing_set,
+        guards=guards,
+    )
+
+
+def _fit(schema: model.Schema, headers: Sequence[str] | None) -> str:
+    catalog = f"catalog {schema.catalog_id} ({schema.catalog_name})"
+    return catalog if headers is None else f"{catalog} or the sheet"
+
+
+def _column(
+    file: MappingFile,
+    header: str,
+    spec: ColumnSpec,
+    schema: model.Schema,
+    headers: Sequence[str] | None,
+    problems: list[Problem],
+) -> model.Column | None:
+    at: YamlPath = ("columns", header)
+    position = -1 if headers is None else _position(file, at, header, headers, problems)
+    field = None if spec.field == model.NAME else _field(file, at, spec.field, schema, problems)
+    if field is None and spec.field != model.NAME:
+        return None
+    column = model.Column(
+        header=header,
+        field=field,
+        subtype=spec.subtype,
+        position=position,
+        blank=spec.blank,
+        decimal=spec.decimal,
+        currency=spec.currency.upper(),
+        owner=spec.owner,
+        conflict=spec.conflict,
+        split=spec.split,
+        multi=spec.multi,
+        unknown=spec.unknown,
+        formats=spec.format,
+        timezone=_zone(file, at, schema, field, problems),
+    )
+    problems += _misfits(file, at, column, spec)
+    labels = dict(_labels(file, at, column, spec, problems))
+    return dataclasses.replace(column, labels=labels)
+
+
+def _position(file: MappingFile, at: YamlPath, header: str, headers: Sequence[str], problems: list[Problem]) -> int:
+    """Where a header stands in the sheet. ``column D`` addresses a column by its letter."""
+    places = [i for i, name in enumerate(headers) if name == header]
+    if len(places) == 1:
+        return places[0]
+    if places:
+        letters = ", ".join(column_letter(i) for i in places)
+        hint = f"say which: `column {column_letter(places[0])}`"
+        problems.append(
+            file.problem(at, f"the sheet has {fields.quoted(header)} {len(places)} times ({letters})", hint)
+        )
+        return -1
+    by_letter = re.fullmatch(r"column ([A-Z]{1,3})", header)
+    if by_letter and column_index(by_letter[1]) < len(headers):
+        return column_index(by_letter[1])
+    known = [name for name in headers if name]
+    problems.append(file.problem(at, f"the sheet has no column {fields.quoted(header)}", _did_you_mean(header, known)))
+    return -1
+
+
+def _field(
+    file: MappingFile, at: YamlPath, wanted: str, schema: model.Schema, problems: list[Problem]
+) -> model.Field | None:
+    """A custom field by id, then code, then exact name; two matches are an error."""
+    for matches in (
+        [f for f in schema.fields if str(f.id) == wanted],
+        [f for f in schema.fields if f.code and f.code == wanted],
+        [f for f in schema.fields if f.name == wanted],
+    ):
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            ids = ", ".join(str(f.id) for f in matches)
+            problems.append(file.problem(at, f"{fields.quoted(wanted)} names several fields: {ids}", "use the id"))
+            return None
+    known = [model.NAME, *(f.code for f in schema.fields if f.code), *(f.name for f in schema.fields)]
+    what = f"catalog {schema.catalog_id} ({schema.catalog_name}) has no field {fields.quoted(wanted)}"
+    problems.append(file.problem((*at, "field"), what, _did_you_mean(wanted, known)))
+    return None
+
+
+def _zone(
+    file: MappingFile, at: YamlPath, schema: model.Schema, field: model.Field | None, problems: list[Problem]
+) -> str:
+    if field is None or field.type != "date_time":
+        return ""
+    name = file.timezone or schema.timezone
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        what = f"{fields.quoted(name)} is not a time zone" if name else "the account does not name its time zone"
+        problems.append(file.problem(("timezone",) if file.timezone else at, what, "set `timezone: Europe/Riga`"))
+        return "UTC"
+    return name
+
+
+def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: ColumnSpec) -> Iterator[Problem]:
+    """Settings that the field's type has no use for, and those that it needs."""
+    kind, given = column.type, spec.model_fields_set
+    fits = {
+        "decimal": kind in fields.NUMBER_TYPES,
+        "currency": kind in fields.NUMBER_TYPES,
+        "enums": kind in fields.OPTION_TYPES,
+        "unknown": kind in fields.OPTION_TYPES,
+        "split": kind == "multiselect",
+        "multi": kind == "multiselect",
+        "format": kind in fields.DATE_TYPES,
+        "subtype": kind in fields.SUBTYPES,
+    }
+    for name, is_fit in fits.items():
+        if name in given and not is_fit:
+            yield file.problem((*at, name), f"`{name}` does not apply to a field of type {kind}")
+    if kind in fields.SUBTYPES and spec.subtype not in fields.SUBTYPES[kind]:
+        what = (
+            f"{fields.quoted(spec.subtype)} is not a subtype of {kind}"
+            if spec.subtype
+            else f"a {kind} needs `subtype:`"
+        )
+        yield file.problem((*at, "subtype"), what, f"one of {', '.join(fields.SUBTYPES[kind])}")
+    if spec.unknown == "add":
+        hint = "add the option in the CRM, or use `unknown: skip`"
+        yield file.problem((*at, "unknown"), "this version cannot add options", hint)
+    if column.currency and column.currency not in fields.CURRENCIES.values():
+        yield file.problem((*at, "currency"), f"{fields.quoted(spec.currency)} is not a known currency", "EUR, USD, …")
+
+
+def _labels(
+    file: MappingFile, at: YamlPath, column: model.Column, spec: ColumnSpec, problems: list[Problem]
+) -> Iterator[tuple[str, int]]:
+    """``enums:`` as sheet label to option id; the right side is a caption, else an option id."""
+    for label, target in spec.enums.items():
+        try:
+            yield label.strip(), fields.option_id(target, column)
+        except fields.CellError as error:
+            if column.field and target.isdigit() and int(target) in column.field.enums:
+                yield label.strip(), int(target)
+            else:
+                problems.append(file.problem((*at, "enums", label), error.what, error.hint))
+
+
+def _key_column(
+    file: MappingFile, part: str, found: dict[str, model.Column], problems: list[Problem]
+) -> model.Column | None:
+    header = tidy_header(part)
+    column = found.get(header)
+    if column is None:
+        if header not in file.columns:
+            hint = _did_you_mean(header, list(file.columns))
+            problems.append(file.problem(("key",), f"the key {fields.quoted(part)} is not one of `columns:`", hint))
+        return None
+    if column.type in {"multiselect", "items", "checkbox"}:
+        problems.append(file.problem(("key",), f"a {column.type} field cannot identify a product"))
+    return column
+
+
+def _repeated_targets(file: MappingFile, found: dict[str, model.Column]) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for header, column in found.items():
+        if column.key in first:
+            what = f"{fields.quoted(first[column.key])} and {fields.quoted(header)} both fill {column.key}"
+            yield file.problem(("columns", header), what)
+        first.setdefault(column.key, header)
+
+
+def _missing_values(
+    file: MappingFile, found: dict[str, model.Column], problems: list[Problem]
+) -> Iterator[tuple[str, str]]:
+    for header, text in file.missing.set.items():
+        at: YamlPath = ("missing", "set", header)
+        column = found.get(tidy_header(header))
+        if column is None:
+            problems.append(file.problem(at, f"{fields.quoted(header)} is not one of `columns:`"))
+            continue
+        try:
+            parse = fields.PARSERS.get(column.type)
+            yield column.key, parse(text, column) if parse and text else fields.clean_text(text)
+        except fields.CellError as error:
+            problems.append(file.problem(at, error.what, error.hint))
+
+
+def _ceilings(file: MappingFile, problems: list[Problem]) -> Iterator[tuple[str, model.Ceiling]]:
+    for kind, text in file.guards.model_dump().items():
+        if not text:
+            continue
+        try:
+            yield kind, model.Ceiling.parse(text)
+        except ValueError:
+            problems.append(
+                file.problem(("guards", kind), f"{fields.quoted(text)} is not a count or a percentage", "50 or 10%")
+            )

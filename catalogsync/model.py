@@ -1,0 +1,203 @@
+"""The values that travel between the parts. No behaviour beyond what a value knows of itself.
+
+Words used everywhere:
+
+catalog         a list of the account ("Products")
+element         one entry of a catalog (one product)
+custom field    a column of a catalog; has a type, and options (enums) where the type says so
+column key      names one comparable column in a table: ``name`` for the element's name, ``4400051`` for
+                a custom field, ``4400100.city`` for one subtype of a composite field
+canonical text  the one string a cell is compared as; ``""`` is empty (see fields.py)
+key             the text that identifies a product on both sides
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+NAME = "name"
+
+Blank = Literal["keep", "clear", "error"]
+Owner = Literal["both", "sheet", "crm"]
+Conflict = Literal["ask", "sheet", "crm"]
+Multi = Literal["replace", "merge", "remove"]
+Duplicates = Literal["error", "first", "last"]
+Missing = Literal["keep", "delete", "set"]
+Unknown = Literal["error", "skip", "add"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A custom field as the account defines it. `enums` maps option id to caption, in the account's order."""
+
+    id: int
+    name: str
+    type: str
+    code: str = ""
+    enums: collections.abc.Mapping[int, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What an account says about one of its catalogs. `timezone` is "" where the account does not say."""
+
+    account_id: int
+    timezone: str
+    catalog_id: int
+    catalog_name: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """A list of the account. `created_at` in Unix seconds."""
+
+    id: int
+    name: str
+    type: str = "regular"
+    sort: int = 0
+    created_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One mapped column: a header of the sheet and the column key it fills, with the mapping's options.
+
+    `field` is None for the element's name. `labels` maps what the sheet writes to option ids, and is
+    consulted before the captions. `position` is the sheet column, -1 where there is no sheet.
+    """
+
+    header: str
+    field: Field | None
+    subtype: str = ""
+    position: int = -1
+    blank: Blank = "keep"
+    decimal: str = ""
+    currency: str = ""
+    owner: Owner = "both"
+    conflict: Conflict = "ask"
+    split: str = ";"
+    multi: Multi = "replace"
+    labels: collections.abc.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    unknown: Unknown = "error"
+    formats: tuple[str, ...] = ()
+    timezone: str = ""
+
+    @property
+    def type(self) -> str:
+        """The custom field's type; the element's name is text."""
+        return self.field.type if self.field else "text"
+
+    @property
+    def key(self) -> str:
+        """The column key (module docstring)."""
+        if self.field is None:
+            return NAME
+        return f"{self.field.id}.{self.subtype}" if self.subtype else str(self.field.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most changes of one kind that a plan may hold: a count, or a percentage of the existing elements."""
+
+    amount: float
+    is_percent: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Ceiling:
+        """``50`` or ``10%``; ValueError for anything else."""
+        number = text.strip()
+        ceiling = cls(float(number.removesuffix("%")), number.endswith("%"))
+        if not 0 <= ceiling.amount < float("inf"):
+            raise ValueError(text)
+        return ceiling
+
+    def allows(self, count: int, existing_count: int) -> bool:
+        """Whether `count` changes are within the ceiling of a catalog of `existing_count` elements."""
+        return count <= (self.amount * existing_count / 100 if self.is_percent else self.amount)
+
+    def __str__(self) -> str:
+        return f"{self.amount:g}%" if self.is_percent else f"{self.amount:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A mapping file resolved against the live schema and, where there is one, the sheet's headers.
+
+    `keys` are the alternatives in order, each one column or several (a composite key). `missing_set` holds
+    canonical text by column key. `name` is the file's name without ending.
+    """
+
+    name: str
+    catalog_id: int
+    columns: tuple[Column, ...]
+    keys: tuple[tuple[Column, ...], ...]
+    duplicates: Duplicates = "error"
+    missing: Missing = "keep"
+    missing_set: collections.abc.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    guards: collections.abc.Mapping[str, Ceiling] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """A product of the sheet that the catalog lacks. `values` holds canonical text by column key, no empties.
+
+    `op` is the operation's id, unique within its plan; `row` the sheet row or line, 1-based.
+    """
+
+    op: int
+    key: str
+    row: int
+    values: collections.abc.Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An element that differs. `before` and `after` hold the differing columns only.
+
+    `kept` holds the other subtypes of the composite fields that change: a subtype that a request
+    leaves out is erased (seed page 002), so they are sent again as they are. `updated_at` is what was
+    read, in Unix seconds. `row` is 0 where no row asked for it (an element whose row is gone).
+    """
+
+    op: int
+    key: str
+    row: int
+    id: int
+    updated_at: int
+    before: collections.abc.Mapping[str, str]
+    after: collections.abc.Mapping[str, str]
+    kept: collections.abc.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """An element whose row is gone, where the mapping says that such elements are deleted."""
+
+    op: int
+    key: str
+    id: int
+    name: str
+    updated_at: int
+
+
+Change = Add | Update | Delete
+
+Outcome = Literal["done", "failed", "conflict", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one change. `id` is the element's, also of one just added; None where there is none.
+
+    ``conflict``: refused because somebody edited the element since it was read.
+    ``unknown``: the answer does not say; it may have been applied.
+    """
+
+    op: int
+    outcome: Outcome
+    id: int | None = None
+    message: str = ""

@@ -1,0 +1,197 @@
+"""Plan: everything a run would do, as a value that can be shown, stored, refused and then applied.
+
+A stored plan carries a digest of its changes. A file whose digest does not fit was edited and is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from catalogsync.errors import Problem, UserError
+from catalogsync.model import Add, Ceiling, Change, Delete, Update
+
+FORMAT = "catalogsync-plan"
+VERSION = 1
+
+Captions = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a column key is shown: its header or field name, the field's type, and captions by option id."""
+
+    title: str
+    type: str = "text"
+    captions: Mapping[str, str] = field(default_factory=dict)
+    timezone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do to one catalog.
+
+    `source` is the sheet as an address, to which a row is appended; `columns` says how each column key is
+    shown; `rejected` and `warnings` are the problems of rows, `notes` what else a reader should know.
+    `existing_count` counts the elements of the catalog and `max_id` is the highest id among them, both as
+    read at `made_at` (Unix seconds). `batch_size` changes go into one request.
+    """
+
+    account_id: int
+    catalog_id: int
+    catalog_name: str
+    mapping: str
+    source: str
+    made_at: int
+    changes: tuple[Change, ...]
+    columns: Mapping[str, Shown]
+    key_columns: tuple[tuple[str, ...], ...]
+    existing_count: int
+    max_id: int
+    unchanged_count: int
+    batch_size: int
+    rejected_rows: int = 0
+    rejected: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+    guards: Mapping[str, Ceiling] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many changes of each kind: ``add``, ``update``, ``delete``."""
+        counts = {"add": 0, "update": 0, "delete": 0}
+        for change in self.changes:
+            counts[kind_of(change)] += 1
+        return counts
+
+    @property
+    def write_requests(self) -> int:
+        """The fewest requests that carry the changes (law 5): changes of all kinds share a request."""
+        return math.ceil(len(self.changes) / self.batch_size)
+
+    @property
+    def digest(self) -> str:
+        """Twelve characters that stand for exactly these changes to this catalog."""
+        content = [self.account_id, self.catalog_id, *(_change_record(change) for change in self.changes)]
+        text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
+
+    def address(self, row: int) -> str:
+        """A sheet row as an address; "" for a change that no row asked for."""
+        return f"{self.source}{row}" if row else ""
+
+
+def kind_of(change: Change) -> str:
+    """``add``, ``update`` or ``delete``."""
+    match change:
+        case Add():
+            return "add"
+        case Update():
+            return "update"
+        case Delete():
+            return "delete"
+
+
+def _change_record(change: Change) -> dict[str, Any]:
+    record = {name: getattr(change, name) for name in change.__dataclass_fields__}
+    return {"kind": kind_of(change), **{k: dict(v) if isinstance(v, Mapping) else v for k, v in record.items()}}
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON values, with its digest. Holds no secret."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "digest": plan.digest,
+        "account_id": plan.account_id,
+        "catalog_id": plan.catalog_id,
+        "catalog_name": plan.catalog_name,
+        "mapping": plan.mapping,
+        "source": plan.source,
+        "made_at": plan.made_at,
+        "counts": plan.counts,
+        "unchanged_count": plan.unchanged_count,
+        "existing_count": plan.existing_count,
+        "max_id": plan.max_id,
+        "batch_size": plan.batch_size,
+        "write_requests": plan.write_requests,
+        "rejected_rows": plan.rejected_rows,
+        "columns": {
+            key: {
+                "title": shown.title,
+                "type": shown.type,
+                "captions": dict(shown.captions),
+                "timezone": shown.timezone,
+            }
+            for key, shown in plan.columns.items()
+        },
+        "key_columns": [list(keys) for keys in plan.key_columns],
+        "guards": {kind: str(ceiling) for kind, ceiling in plan.guards.items()},
+        "changes": [_change_record(change) for change in plan.changes],
+        "rejected": [_problem_record(problem) for problem in plan.rejected],
+        "warnings": [_problem_record(problem) for problem in plan.warnings],
+        "notes": list(plan.notes),
+    }
+
+
+def _problem_record(problem: Problem) -> dict[str, str]:
+    return {"where": problem.where, "what": problem.what, "hint": problem.hint}
+
+
+_KINDS: Mapping[str, type[Add] | type[Update] | type[Delete]] = {"add": Add, "update": Update, "delete": Delete}
+
+
+def from_json(tree: Any, name: str = "plan") -> Plan:
+    """A plan from JSON values. Raises UserError where they are not a plan of this version, or were edited."""
+    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
+        raise UserError(f"{name}: this is not a plan; `catalogsync plan … --out plan.json` makes one")
+    if tree.get("version") != VERSION:
+        raise UserError(f"{name}: a plan of version {tree.get('version')}, this program reads {VERSION}; plan again")
+    try:
+        plan = Plan(
+            account_id=int(tree["account_id"]),
+            catalog_id=int(tree["catalog_id"]),
+            catalog_name=str(tree["catalog_name"]),
+            mapping=str(tree["mapping"]),
+            source=str(tree["source"]),
+            made_at=int(tree["made_at"]),
+            changes=tuple(_change(record) for record in tree["changes"]),
+            columns={key: Shown(**shown) for key, shown in tree["columns"].items()},
+            key_columns=tuple(tuple(keys) for keys in tree["key_columns"]),
+            existing_count=int(tree["existing_count"]),
+            max_id=int(tree["max_id"]),
+            unchanged_count=int(tree["unchanged_count"]),
+            batch_size=max(1, int(tree["batch_size"])),
+            rejected_rows=int(tree["rejected_rows"]),
+            rejected=tuple(Problem(**record) for record in tree["rejected"]),
+            warnings=tuple(Problem(**record) for record in tree["warnings"]),
+            notes=tuple(map(str, tree["notes"])),
+            guards={kind: Ceiling.parse(text) for kind, text in tree["guards"].items()},
+        )
+        digest = plan.digest
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{name}: the plan is damaged ({error}); plan again") from None
+    if digest != tree.get("digest"):
+        raise UserError(f"{name}: the changes are not those the plan was made with (digest {digest}); plan again")
+    return plan
+
+
+def _change(record: dict[str, Any]) -> Change:
+    values = dict(record)
+    return _KINDS[values.pop("kind")](**values)
+
+
+def load_plan(path: Path) -> Plan:
+    """A stored plan. Raises UserError where the file is no plan, damaged or edited."""
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, ValueError):
+        raise UserError(f"{path}: not a plan in JSON; `catalogsync plan … --out plan.json` makes one") from None
+    return from_json(tree, str(path))

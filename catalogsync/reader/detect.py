@@ -1,0 +1,418 @@
+"""What a file really is, by its content: spreadsheet or text, and in which encoding."""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+import re
+import struct
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import charset_normalizer
+import pyarrow as pa
+
+from catalogsync.errors import Problem, SheetError
+from catalogsync.reader.ole import OleError, OleFile
+
+XLSX, XLS, ODS, TEXT = "XLSX workbook", "XLS workbook", "ODS workbook", "text"
+
+# A closed list, because free detection prefers exotic encodings (cp775, cp1125) to the ones in use.
+ENCODINGS = ("cp1251", "cp1250", "cp1252", "cp866", "koi8_r")
+
+_SAVE_AS = "Open it in Excel or LibreOffice and save it as .xlsx or as CSV."
+_OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_MAGICS: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF", "a PDF document"),
+    (b"{\\rtf", "an RTF document"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"PAR1", "a Parquet file"),
+    (b"SQLite format 3", "an SQLite database"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"\x09\x08\x10\x00", "an Excel workbook without its container"),
+    (b"\x09\x08\x08\x00", "a workbook of Excel 5 without its container"),
+    (b"\x09\x04\x06\x00", "a worksheet of Excel 4"),
+    (b"\x09\x02\x06\x00", "a worksheet of Excel 3"),
+    (b"\x09\x00\x04\x00", "a worksheet of Excel 2"),
+)
+_OLE_STREAMS: tuple[tuple[str, str], ...] = (
+    ("WordDocument", "a Word document"),
+    ("PowerPoint Document", "a PowerPoint presentation"),
+    ("__properties_version1.0", "an Outlook message"),
+)
+
+
+def wrong_type(path: Path, real: str, way_out: str = _SAVE_AS) -> SheetError:
+    """The refusal of a file that is no sheet, whatever its name ends in."""
+    return SheetError(f"{path.name} is {real}, not a product sheet that can be read. {way_out}")
+
+
+def find_type(path: Path, start: bytes) -> str:
+    """One of the four types that can be read, by content. SheetError names any other."""
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _zip_type(path)
+    if start.startswith(_OLE_MAGIC):
+        return _ole_type(path)
+    for magic, real in _MAGICS:
+        if start.startswith(magic):
+            raise wrong_type(path, real)
+    _refuse_markup(path, start)
+    return TEXT
+
+
+def _zip_type(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            mimetype = archive.read("mimetype")[:200].decode("latin-1") if "mimetype" in names else ""
+            manifest = "META-INF/manifest.xml"
+            encrypted = manifest in names and b"encryption-data" in archive.read(manifest)
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise SheetError(
+            f"{path.name} is a workbook (a zip archive) that is cut off or damaged. Copy or download it again."
+        ) from error
+    if "spreadsheet" in mimetype:
+        if encrypted:
+            raise _encrypted(path)
+        return ODS
+    if "xl/workbook.xml" in names:
+        return XLSX
+    if "xl/workbook.bin" in names:
+        raise wrong_type(path, "a binary Excel workbook (.xlsb)")
+    if any(name.startswith("Index/") or name == "Index.zip" for name in names):
+        raise wrong_type(path, "an Apple Numbers file", "Export it from Numbers as Excel (.xlsx) or CSV.")
+    if any(name.startswith("word/") for name in names):
+        raise wrong_type(path, "a Word document")
+    if any(name.startswith("ppt/") for name in names):
+        raise wrong_type(path, "a PowerPoint presentation")
+    if mimetype:
+        raise wrong_type(path, f"an OpenDocument file of another kind ({mimetype.strip()})")
+    raise wrong_type(path, "a zip archive", "Unpack it and give the sheet that is inside.")
+
+
+def _ole_type(path: Path) -> str:
+    try:
+        streams = OleFile(path.read_bytes()).names()
+    except OleError as error:
+        raise SheetError(
+            f"{path.name} is an old Office file (.xls) that is cut off or damaged. Copy or download it again."
+        ) from error
+    if "EncryptedPackage" in streams:
+        raise _encrypted(path)
+    if "Workbook" in streams or "Book" in streams:
+        return XLS
+    for stream, real in _OLE_STREAMS:
+        if stream in streams:
+            raise wrong_type(path, real)
+    raise wrong_type(path, "an Office file without a workbook")
+
+
+def _encrypted(path: Path) -> SheetError:
+    return SheetError(
+        f"{path.name} is encrypted with a password. Open it and save a copy without a password, then give the copy."
+    )
+
+
+def _refuse_markup(path: Path, start: bytes) -> None:
+    for bom, encoding in _BOMS:
+        if start.startswith(bom):
+            text = start[len(bom) :].decode(encoding, errors="replace")
+            break
+    else:
+        text = start.decode("latin-1")
+    text = text.lstrip().lower()[:4096]
+    if text.startswith("<?xml") or text.startswith("<workbook"):
+        if "urn:schemas-microsoft-com:office:spreadsheet" in text:
+            raise wrong_type(path, "a SpreadsheetML file (Excel 2003 XML)")
+        if "<html" in text:
+            raise wrong_type(path, "an HTML page")
+        if "office:document" in text:
+            raise wrong_type(path, "a flat OpenDocument file (.fods)")
+        raise wrong_type(path, "an XML file")
+    if re.match(r"<(!doctype html|!--|html|head|body|meta|table|style|div|script)\b", text) or (
+        text.startswith("<!--") and "<html" in text
+    ):
+        raise wrong_type(path, "an HTML page")
+    if text.startswith("mime-version:") and "html" in text:
+        raise wrong_type(path, "a web archive (.mht)")
+    if re.match(r'(\[\s*)?\{\s*"[^"]*"\s*:', text):
+        raise wrong_type(path, "a JSON file", "Give the sheet as CSV or .xlsx.")
+
+
+# ------------------------------------------------------------------------------------------------ encoding
+
+_BOMS: tuple[tuple[bytes, str], ...] = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_CHUNK_BYTES = 1 << 20
+_SAMPLE_BYTES = 1 << 15
+_CONTROLS = bytes(set(range(32)) - {9, 10, 11, 12, 13, 26, 27})
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """An encoding, how it was found, and how many bytes of byte order mark come before the text."""
+
+    name: str
+    how: str
+    bom_bytes: int = 0
+
+    def utf8(self, data: bytes) -> bytes:
+        """The text as UTF-8, without a byte order mark. Expects text that decodes: see find_encoding."""
+        body = data[self.bom_bytes :] if self.bom_bytes else data
+        return body if self.name == "utf-8" else body.decode(self.name).encode("utf-8")
+
+
+def find_encoding(path: Path, data: bytes, given: str | None) -> Encoding:
+    """The encoding of a text file, proven to decode all of it; SheetError where none does or two do as well."""
+    if given is not None:
+        return _given_encoding(path, data, given)
+    for bom, name in _BOMS:
+        if data.startswith(bom):
+            encoding = Encoding(name, "certain: byte order mark", len(bom))
+            _prove(path, data, encoding)
+            return encoding
+    zeros = data.count(0, 0, _SAMPLE_BYTES)
+    if zeros:
+        return _without_bom(path, data)
+    if len(data[:_SAMPLE_BYTES].translate(None, _CONTROLS)) < len(data[:_SAMPLE_BYTES]) * 0.98:
+        raise wrong_type(path, "a binary file")
+    failure = _undecodable(data, "utf-8")
+    if failure is None:
+        how = "certain: plain ASCII" if data.isascii() else "certain: valid UTF-8"
+        return Encoding("utf-8", how)
+    _refuse_damaged_utf8(path, data, failure)
+    return _single_byte_encoding(path, data)
+
+
+def _given_encoding(path: Path, data: bytes, given: str) -> Encoding:
+    try:
+        name = codecs.lookup(given).name
+        "".encode(name)
+    except (LookupError, ValueError) as error:
+        raise SheetError(
+            f"{path.name}: no encoding is called {given!r}. Known ones are utf-8, utf-16, {', '.join(ENCODINGS)}."
+        ) from error
+    bom_bytes = 0
+    for bom, of in _BOMS:
+        if data.startswith(bom) and name in {of, of.rsplit("-", 1)[0]} | ({"utf-8-sig"} if of == "utf-8" else set()):
+            name, bom_bytes = of, len(bom)
+            break
+    encoding = Encoding("utf-8" if name == "utf-8-sig" else name, "as set", bom_bytes)
+    _prove(path, data, encoding)
+    return encoding
+
+
+def _prove(path: Path, data: bytes, encoding: Encoding) -> None:
+    failure = _undecodable(data[encoding.bom_bytes :] if encoding.bom_bytes else data, encoding.name)
+    if failure is None:
+        return
+    line = data.count(b"\n", 0, failure + encoding.bom_bytes) + 1
+    octet = data[failure + encoding.bom_bytes : failure + encoding.bom_bytes + 1].hex()
+    raise SheetError(
+        f"{path.name}:{line}: the byte 0x{octet} is not {encoding.name} text ({encoding.how}). "
+        "Save the file again as UTF-8, or set --encoding to its real encoding."
+    )
+
+
+def _undecodable(data: bytes, name: str) -> int | None:
+    """Where decoding fails, or None. Decodes in pieces: the text itself is not needed here."""
+    if name == "utf-8" and _is_utf8(data):
+        return None
+    decoder = codecs.getincrementaldecoder(name)()
+    pending = 0
+    for start in range(0, len(data) + 1, _CHUNK_BYTES):
+        chunk = data[start : start + _CHUNK_BYTES]
+        try:
+            decoder.decode(chunk, final=start + _CHUNK_BYTES > len(data))
+        except UnicodeError as error:
+            offset = error.start if isinstance(error, UnicodeDecodeError) else 0
+            return max(0, start - pending + offset)
+        state = decoder.getstate()[0]
+        pending = len(state)
+    return None
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Strict UTF-8, checked by Arrow: several times as fast as decoding, and nothing is copied."""
+    text = pa.Array.from_buffers(
+        pa.large_string(), 1, [None, pa.py_buffer(struct.pack("=qq", 0, len(data))), pa.py_buffer(data)]
+    )
+    try:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _without_bom(path: Path, data: bytes) -> Encoding:
+    sample = data[:_SAMPLE_BYTES]
+    even, odd = sample[0::2].count(0), sample[1::2].count(0)
+    name = "utf-16-le" if odd > even else "utf-16-be"
+    half = len(sample) / 2
+    clear = max(even, odd) > 0.2 * half and min(even, odd) < 0.02 * half
+    if not clear or len(data) % 2 or _undecodable(data, name) is not None:
+        raise wrong_type(path, "a binary file")
+    return Encoding(name, "likely: every other byte is zero")
+
+
+def _refuse_damaged_utf8(path: Path, data: bytes, failure: int) -> None:
+    """Text that is UTF-8 but for a few bytes is damaged UTF-8: any other reading would garble all the rest."""
+    sample = data[: 1 << 22].decode("utf-8", errors="replace")
+    broken = sample.count("\ufffd")
+    beyond_ascii = sum(1 for _ in re.finditer("[^\x00-\x7f]", sample)) - broken
+    if beyond_ascii > 10 * broken:
+        line = data.count(b"\n", 0, failure) + 1
+        raise SheetError(
+            f"{path.name}:{line}: the file is UTF-8, but the byte 0x{data[failure : failure + 1].hex()} in this line "
+            "is not. Correct the line, or save the file again as UTF-8."
+        )
+
+
+def _single_byte_encoding(path: Path, data: bytes) -> Encoding:
+    sample = _telling_lines(data)
+    texts = {name: _decoded(sample, name) for name in ENCODINGS}
+    possible = {name: text for name, text in texts.items() if text is not None}
+    possible = {name: text for name, text in possible.items() if _undecodable(data, name) is None}
+    if not possible:
+        raise SheetError(
+            f"{path.name} is in none of the encodings that are tried (utf-8, {', '.join(ENCODINGS)}). "
+            "Save it again as UTF-8, or set --encoding."
+        )
+    disorder = {
+        match.encoding: match.chaos
+        for match in charset_normalizer.from_bytes(sample, cp_isolation=list(possible), threshold=0.5)
+    }
+    scores = {name: likelihood(text) - disorder.get(name, 0.5) for name, text in possible.items()}
+    ranking = sorted(scores, key=lambda name: -scores[name])
+    best = ranking[0]
+    rivals = [
+        name for name in ranking[1:] if scores[best] - scores[name] < TIE_MARGIN and possible[name] != possible[best]
+    ]
+    if rivals:
+        raise SheetError(
+            f"{path.name}: the encoding cannot be told for sure. Set --encoding to the one that reads right.",
+            [Problem(f"--encoding {name}", repr(_excerpt(sample, possible, name))) for name in [best, *rivals]],
+        )
+    others = [name for name in ranking[1:] if possible[name] != possible[best]]
+    margin = scores[best] - scores[others[0]] if others else 1.0
+    sure = "likely" if margin < 2 * TIE_MARGIN else "very likely"
+    return Encoding(best, f"{sure}: {100 * scores[best]:.0f} of 100 points, next {_next(others, scores)}")
+
+
+def _next(others: list[str], scores: Mapping[str, float]) -> str:
+    return f"{others[0]} {100 * max(scores[others[0]], 0):.0f}" if others else "none"
+
+
+def _telling_lines(data: bytes) -> bytes:
+    """The lines that hold something beyond ASCII, from anywhere in the file."""
+    lines: list[bytes] = []
+    size = 0
+    for match in re.finditer(rb"[^\r\n]{0,500}[\x80-\xff][^\r\n]{0,500}", data):
+        lines.append(match.group())
+        size += len(match.group())
+        if size > _SAMPLE_BYTES:
+            break
+    return b"\n".join(lines)
+
+
+def _decoded(sample: bytes, name: str) -> str | None:
+    try:
+        return sample.decode(name)
+    except UnicodeDecodeError:
+        return None
+
+
+def _excerpt(sample: bytes, texts: Mapping[str, str], name: str) -> str:
+    """The first words on which the possible readings differ, as this encoding has them."""
+    chosen: list[str] = []
+    for line in sample.split(b"\n"):
+        words = [word for word in re.findall(rb"[^\s;,|\"]+", line) if not word.isascii()]
+        chosen += [word.decode(name) for word in words if len({_decoded(word, other) for other in texts}) > 1]
+        if len(chosen) >= 5:
+            break
+    return " ".join(dict.fromkeys(chosen[:5]))
+
+
+# Which letters beyond ASCII occur in one language. A right reading keeps to one alphabet, a wrong one mixes them.
+_ALPHABETS: tuple[tuple[str, str], ...] = (
+    ("Polish", "ąćęłńóśźż"),
+    ("Czech", "áčďéěíňóřšťúůýž"),
+    ("Slovak", "áäčďéíĺľňóôŕšťúýž"),
+    ("Hungarian", "áéíóöőúüű"),
+    ("Romanian", "ăâîşţșț"),
+    ("South Slavic", "čćđšž"),
+    ("French", "àâæçéèêëîïôœùûüÿ"),
+    ("German", "äöüß"),
+    ("Spanish", "áéíñóúü"),
+    ("Portuguese", "áâãàçéêíóôõúü"),
+    ("Italian", "àèéìòù"),
+    ("Danish and Norwegian", "åæøé"),
+    ("Swedish", "åäöé"),
+    ("Dutch", "éëïöü"),
+    ("Russian", "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"),
+    ("Ukrainian", "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя"),
+    ("Belarusian", "абвгдеёжзійклмнопрстуўфхцчшыьэюя"),
+    ("Bulgarian", "абвгдежзийклмнопрстуфхцчшщъьюя"),
+    ("Serbian and Macedonian", "абвгдђѓежзѕијќклљмнњопрстћуфхцчџш"),
+)
+_VOWELS = frozenset("aeiouyáàâãäåăąæéèêëěęíìîïóòôõöőøœúùûüůűýÿаеёиоуыэюяєіїў")
+_WORD_SYMBOLS = frozenset("¿¡¹²³¼½¾¶£¥¦¬¤¸¨¯´˙˛ˇ˘˝•†‡‰‹›")
+TIE_MARGIN = 0.04
+
+
+def likelihood(text: str) -> float:
+    """How much a text reads like one, from 0 to 1, by the characters beyond ASCII and what stands around them.
+
+    Four things speak for a reading: its letters belong to one alphabet; no signs stand inside words; words
+    keep to one script and to the usual case; vowels and consonants take turns. The last one tells
+    ``crème`` from ``crčme``, which nothing else does.
+    """
+    words = [word for word in re.split(r"[\s;,|\"'()/.:!?<>«»„“”–—№°®™€§…-]+", text) if word and not word.isascii()]
+    if not words:
+        return 0.5
+    letters = [letter for word in words for letter in word.lower() if letter > "\x7f"]
+    in_alphabet = max(sum(1 for letter in letters if letter in alphabet) for _language, alphabet in _ALPHABETS) / len(
+        letters
+    )
+    sound = sum(map(_word_sense, words)) / len(words)
+    speech = sum(map(_pronounceable, words)) / len(words)
+    return 0.4 * in_alphabet + 0.35 * sound + 0.25 * speech
+
+
+def _word_sense(word: str) -> float:
+    """1 for letters of one script in the usual case; less for signs inside, mixed scripts and case."""
+    if any(letter in _WORD_SYMBOLS or not (letter.isalnum() or letter < "\x80") for letter in word):
+        return 0.0
+    letters = [letter for letter in word if letter.isalpha()]
+    latin = [letter for letter in letters if letter < "\u0250"]
+    if latin and len(latin) < len(letters):
+        return 0.3
+    if latin:
+        foreign = [letter > "\x7f" for letter in word]
+        if any(left and right for left, right in itertools.pairwise(foreign)):
+            return 0.5  # two accented letters side by side are rare in every language written in Latin
+    plain = "".join(letters)
+    usual_case = plain.islower() or plain.isupper() or plain[1:].islower()
+    return 1.0 if usual_case else 0.3
+
+
+def _pronounceable(word: str) -> float:
+    """1 where vowels and consonants take turns; less for each run of four consonants or three vowels."""
+    sounds = "".join("v" if letter in _VOWELS else "c" for letter in word.lower() if letter.isalpha())
+    if len(sounds) < 3:
+        return 0.7
+    odd = len(re.findall("c{4,}|v{3,}", sounds)) + (0 if "v" in sounds else 1)
+    return 1.0 if not odd else 0.4 / odd

@@ -1,0 +1,62 @@
+"""What the values of a workbook do not tell: error cells, formulas without a value, telling number formats.
+
+python-calamine returns an error cell as an empty one and a number without its format. These readers look at the
+file itself for just those cells.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+ERROR_CODES = {
+    0x00: "#NULL!",
+    0x07: "#DIV/0!",
+    0x0F: "#VALUE!",
+    0x17: "#REF!",
+    0x1D: "#NAME?",
+    0x24: "#NUM!",
+    0x2A: "#N/A",
+    0x2B: "#GETTING_DATA",
+}
+
+Place = tuple[int, int]  # 0-based row and column
+
+
+@dataclass(slots=True)
+class Marks:
+    """Cells by 0-based row and column that need more than their value."""
+
+    errors: dict[Place, str] = field(default_factory=dict)
+    without_value: set[Place] = field(default_factory=set)
+    zeros: dict[Place, int] = field(default_factory=dict)  # shown with at least so many digits
+    percents: set[Place] = field(default_factory=set)
+
+    def set_format(self, place: Place, telling: int) -> None:
+        """Note what `telling_format` said of the format of a cell."""
+        if telling == PERCENT:
+            self.percents.add(place)
+        elif telling:
+            self.zeros[place] = telling
+
+
+PERCENT = -1
+_LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
+
+
+def telling_format(code: str) -> int:
+    """PERCENT, or the number of digits a number is filled up to with zeros, or 0 for any other format."""
+    section = _LITERAL.sub("", code.split(";")[0] if '"' not in code else _first_section(code))
+    if "%" in section:
+        return PERCENT
+    digits = re.sub(r"[\s\-()./]", "", section) if re.fullmatch(r"[0\s\-()/]+", section) else ""
+    return len(digits) if len(digits) > 1 and set(digits) == {"0"} else 0
+
+
+def _first_section(code: str) -> str:
+    """Up to the first semicolon outside quotes."""
+    match = re.match(r'(?:"[^"]*"|\\.|[^";])*', code)
+    return match.group() if match else code
+
+
+BUILT_IN_PERCENTS = frozenset({9, 10})

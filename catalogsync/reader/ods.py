@@ -1,0 +1,161 @@
+"""Error cells, formulas without a value and telling formats of an ODS tab, from its XML.
+
+The XML is walked cell by cell only where a quick look finds a formula, a percentage or leading zeros in it.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import IO
+from xml.etree import ElementTree
+
+from catalogsync.reader.marks import Marks
+from catalogsync.reader.sheet import ERROR_TEXTS
+
+_CHUNK_BYTES = 1 << 20
+_OVERLAP_BYTES = 64
+_MOST_MARKS = 5_000_000
+_TELLING = re.compile(
+    rb"""value-type=["'](?:error|percentage)["']|table:formula=|min-integer-digits=["'](?:[2-9]|\d\d)["']"""
+)
+
+_OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+_TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+_TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+_STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
+_NUMBER = "{urn:oasis:names:tc:opendocument:xmlns:datastyle:1.0}"
+_CALC = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
+_CELLS = (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell")
+
+
+def ods_marks(path: Path, tab: str) -> Marks:
+    """The cells of one tab that need more than their value."""
+    walk = _Walk(tab)
+    with zipfile.ZipFile(path) as archive:
+        with archive.open("content.xml") as xml:
+            if not _worth_walking(xml):
+                return walk.marks
+        for part in ("styles.xml", "content.xml"):
+            if part in archive.namelist():
+                with archive.open(part) as xml:
+                    walk.through(xml)
+    return walk.marks
+
+
+def _worth_walking(xml: IO[bytes]) -> bool:
+    tail = b""
+    while chunk := xml.read(_CHUNK_BYTES):
+        if _TELLING.search(tail + chunk):
+            return True
+        tail = chunk[-_OVERLAP_BYTES:]
+    return False
+
+
+class _Walk:
+    def __init__(self, tab: str) -> None:
+        self.marks = Marks()
+        self._tab = tab
+        self._zeros: dict[str, int] = {}  # data style → digits
+        self._cell_styles: dict[str, int] = {}  # cell style → digits
+        self._column_styles: list[tuple[int, str]] = []  # how many columns, their default style
+        self._inside = False
+        self._row = self._column = 0
+
+    def through(self, xml: IO[bytes]) -> None:
+        # Expat bounds the expansion of entities itself, and fetches nothing.
+        for event, element in ElementTree.iterparse(xml, events=("start", "end")):  # noqa: S314
+            tag = element.tag
+            if event == "start":
+                if tag == f"{_TABLE}table" and element.get(f"{_TABLE}name") == self._tab:
+                    self._inside, self._row = True, 0
+                elif tag == f"{_TABLE}table-row":
+                    self._column = 0
+                continue
+            if tag == f"{_NUMBER}number-style":
+                self._number_style(element)
+            elif tag == f"{_STYLE}style":
+                self._style(element)
+            elif tag == f"{_TABLE}table":
+                self._inside = False
+                element.clear()
+            elif tag in _CELLS and self._inside:
+                self._cell(element)
+            elif tag == f"{_TABLE}table-column" and self._inside:
+                style = element.get(f"{_TABLE}default-cell-style-name", "")
+                self._column_styles.append((_count(element, "columns"), style))
+            elif tag == f"{_TABLE}table-row":
+                if self._inside:
+                    self._end_row(element)
+                element.clear()
+
+    def _number_style(self, element: ElementTree.Element) -> None:
+        number = element.find(f"{_NUMBER}number")
+        if number is None or int(number.get(f"{_NUMBER}decimal-places", "0")) > 0:
+            return
+        digits = int(number.get(f"{_NUMBER}min-integer-digits", "0"))
+        if digits > 1 and number.get(f"{_NUMBER}grouping") != "true":
+            self._zeros[element.get(f"{_STYLE}name", "")] = digits
+
+    def _style(self, element: ElementTree.Element) -> None:
+        digits = self._zeros.get(element.get(f"{_STYLE}data-style-name", ""), 0)
+        digits = digits or self._cell_styles.get(element.get(f"{_STYLE}parent-style-name", ""), 0)
+        if digits and element.get(f"{_STYLE}family") == "table-cell":
+            self._cell_styles[element.get(f"{_STYLE}name", "")] = digits
+
+    def _cell(self, element: ElementTree.Element) -> None:
+        repeated = _count(element, "columns")
+        places = [(self._row, column) for column in range(self._column, self._column + min(repeated, _MOST_MARKS))]
+        self._column += repeated
+        kind = element.get(f"{_OFFICE}value-type")
+        formula = element.get(f"{_TABLE}formula") is not None
+        if kind is None and not formula:
+            return
+        shown = "".join("".join(paragraph.itertext()) for paragraph in element.findall(f"{_TEXT}p"))
+        wrong = formula and (shown in ERROR_TEXTS or re.fullmatch(r"Err:\d+", shown) is not None)
+        if element.get(f"{_CALC}value-type") == "error" or wrong:
+            self.marks.errors.update(dict.fromkeys(places, shown or "#ERROR"))
+        elif kind is None:
+            self.marks.without_value.update(places)
+        elif kind == "percentage":
+            self.marks.percents.update(places)
+        elif kind == "float" and self._cell_styles:
+            own = element.get(f"{_TABLE}style-name")
+            for place in places:
+                digits = self._cell_styles.get(own if own is not None else self._column_style(place[1]), 0)
+                if digits:
+                    self.marks.zeros[place] = digits
+
+    def _column_style(self, column: int) -> str:
+        for count, style in self._column_styles:
+            column -= count
+            if column < 0:
+                return style
+        return ""
+
+    def _end_row(self, element: ElementTree.Element) -> None:
+        repeated = _count(element, "rows")
+        if repeated > 1:
+            for marked in (self.marks.errors, self.marks.zeros):
+                self._repeat(marked, repeated)
+            for places in (self.marks.without_value, self.marks.percents):
+                own = [column for row, column in places if row == self._row]
+                self._bound(len(own) * repeated)
+                places.update((self._row + more, column) for column in own for more in range(1, repeated))
+        self._row += repeated
+
+    def _repeat(self, marked: dict[tuple[int, int], str] | dict[tuple[int, int], int], repeated: int) -> None:
+        own = {place: what for place, what in marked.items() if place[0] == self._row}
+        self._bound(len(own) * repeated)
+        for (row, column), what in own.items():
+            marked.update({(row + more, column): what for more in range(1, repeated)})  # type: ignore[misc]
+
+    @staticmethod
+    def _bound(marks: int) -> None:
+        if marks > _MOST_MARKS:
+            raise zipfile.BadZipFile("a row is repeated more often than a sheet has cells")
+
+
+def _count(element: ElementTree.Element, of: str) -> int:
+    return max(1, int(element.get(f"{_TABLE}number-{of}-repeated", "1")))

@@ -1,0 +1,198 @@
+"""What reading a sheet takes and gives: options, the table of text cells, addresses, and the header row."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+HEAD_ROWS = 50  # how many rows that hold something may precede the header row, itself included
+BLANKS = " \t\n\v\f\r\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
+BLANKS += "\u2028\u2029\u202f\u205f\u3000\ufeff"
+
+_NOTHING: Mapping[str, str] = {}
+_BLANK_RUN = re.compile(f"[{BLANKS}]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What a person says about a sheet; None means: find out.
+
+    `quote` is the quote character, ``""`` where quotes are ordinary text. `header_row` is the 1-based row
+    of the sheet, or the physical line of the file.
+    """
+
+    tab: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    header_row: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CellProblem:
+    """What could not be read faithfully.
+
+    `row` is the 1-based sheet row or physical line, `column` is 0-based and None for a whole record,
+    `position` is the row's position in ``Sheet.cells`` and None for what is not in the table.
+    """
+
+    row: int
+    column: int | None
+    position: int | None
+    what: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table of raw text, every cell with its address.
+
+    `headers` are stripped, with runs of blanks inside made one space; a column without header has ``""``.
+    `cells` has columns 0..n-1 of dtype ``str``, ``""`` for empty and never a missing value. `rows` holds for
+    each record its 1-based sheet row, or the physical line where it starts. `facts` tells what was detected.
+    """
+
+    path: Path
+    tab: str | None
+    headers: tuple[str, ...]
+    cells: pd.DataFrame
+    rows: NDArray[np.int64]
+    problems: tuple[CellProblem, ...]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def address(self, position: int, column: int | None = None) -> str:
+        """Where a cell or a whole record is, as a person would look it up."""
+        return self._address(int(self.rows[position]), column)
+
+    def address_of(self, problem: CellProblem) -> str:
+        """Where a problem is."""
+        return self._address(problem.row, problem.column)
+
+    def _address(self, row: int, column: int | None) -> str:
+        header = self.headers[column] if column is not None and column < len(self.headers) else ""
+        if self.tab is None:
+            name = header or (f"column {column_letter(column)}" if column is not None else "")
+            return f"{self.path.name}:{row}" + (f" ({name})" if name else "")
+        cell = f"{column_letter(column)}{row}" if column is not None else f"row {row}"
+        return f"{self.path.name}!{self.tab}!{cell}" + (f" ({header})" if header else "")
+
+
+def column_letter(column: int) -> str:
+    """The letters a spreadsheet shows over a 0-based column: 0 is A, 26 is AA."""
+    letters = ""
+    column += 1
+    while column > 0:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
+def column_index(letters: str) -> int:
+    """The 0-based column under spreadsheet letters: A is 0, AA is 26. ValueError for anything else."""
+    if not re.fullmatch("[A-Za-z]{1,3}", letters):
+        raise ValueError(f"{letters!r} are not the letters of a column")
+    column = 0
+    for letter in letters.upper():
+        column = column * 26 + ord(letter) - 64
+    return column - 1
+
+
+def tidy_header(text: str) -> str:
+    """A header as it is compared and shown: stripped, each run of blanks inside one space."""
+    return _BLANK_RUN.sub(" ", text).strip(" ")
+
+
+def is_blank(cells: Sequence[str]) -> bool:
+    """Whether a row holds nothing but blanks."""
+    return not any(cell.strip(BLANKS) for cell in cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Which of the first rows is the header: its index among them, and how it was chosen."""
+
+    index: int
+    how: str
+    found: int = 0  # how many of the expected headers it holds
+
+
+def find_header(head: Sequence[Sequence[str]], expect: Collection[str]) -> Header:
+    """Choose the header among the first rows that hold something.
+
+    With expected headers: the first row that holds the most of them. Without: the first row that looks like
+    headers. A row does unless it is evidently a title: it fills fewer than half as many cells as the
+    rows below usually do, while a later row fills at least half, holds words only and no word twice.
+    """
+    wanted = {tidy_header(name) for name in expect} - {""}
+    if wanted:
+        counts = [len(wanted.intersection(map(tidy_header, row))) for row in head[:HEAD_ROWS]]
+        best = max(counts, default=0)
+        if best:
+            found = "all" if best == len(wanted) else f"{best} of {len(wanted)}"
+            return Header(counts.index(best), f"holds {found} of the headers that the mapping names", best)
+    filled = [sum(1 for cell in row if cell.strip(BLANKS)) for row in head[:HEAD_ROWS]]
+    usual = Counter(filled).most_common()
+    if usual:
+        typical = max(count for count, times in usual if times == usual[0][1])
+        for index, row in enumerate(head[:HEAD_ROWS]):
+            if filled[index] * 2 >= typical and (index == 0 or _words_only(row)):
+                how = "the first row" if index == 0 else "the first row that looks like headers"
+                return Header(index, how)
+    return Header(0, "the first row")
+
+
+def _words_only(row: Sequence[str]) -> bool:
+    words = [cell.strip(BLANKS) for cell in row if cell.strip(BLANKS)]
+    return len(set(words)) == len(words) and not any(_NUMBER.fullmatch(word) for word in words)
+
+
+_NUMBER = re.compile(rf"[-+]?[\d.,'{BLANKS}]*\d[\d.,]*\s?%?")
+
+
+def blank_rows(columns: Sequence[pa.ChunkedArray], length: int) -> NDArray[np.bool_]:
+    """Which rows hold nothing but blanks. Looks at a column only where all the earlier ones are blank."""
+    candidates = np.arange(length)
+    for column in columns:
+        if not len(candidates):
+            break
+        part = column if len(candidates) == length else column.take(pa.array(candidates))
+        empty = pc.equal(pc.binary_length(pc.utf8_trim(part, characters=BLANKS)), 0)
+        candidates = candidates[np.asarray(empty.to_numpy(zero_copy_only=False), dtype=np.bool_)]
+    blank = np.zeros(length, dtype=np.bool_)
+    blank[candidates] = True
+    return blank
+
+
+def frame(columns: Sequence[pa.ChunkedArray], length: int) -> pd.DataFrame:
+    """Arrow text columns as a DataFrame with columns 0..n-1 of dtype ``str``, without copying the text."""
+    if not columns:
+        return pd.DataFrame(index=pd.RangeIndex(length))
+    data = {number: pd.Series(pd.array(column, dtype="str"), copy=False) for number, column in enumerate(columns)}
+    table = pd.DataFrame(data, copy=False)
+    table.columns = pd.RangeIndex(len(columns))
+    return table
+
+
+ERROR_TEXTS = frozenset(
+    "#NULL! #DIV/0! #VALUE! #REF! #NAME? #NUM! #N/A #GETTING_DATA #SPILL! #CALC! #FIELD! #BLOCKED! #CONNECT! "
+    "#UNKNOWN! #BUSY! #ПУСТО! #ДЕЛ/0! #ЗНАЧ! #ССЫЛКА! #ИМЯ? #ЧИСЛО! #Н/Д".split()
+)
+
+
+def error_problem(row: int, column: int, position: int | None, text: str) -> CellProblem:
+    """An error value, which must never pass for an empty cell or for a text."""
+    return CellProblem(row, column, position, f"the cell holds the error {text}", "mend the formula, or type the value")
+
+
+def count_of(number: int, one: str, many: str = "") -> str:
+    """``1 row``, ``2 rows``: a number with its noun."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

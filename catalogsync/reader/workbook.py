@@ -1,0 +1,390 @@
+"""XLSX, XLS and ODS workbooks as one table of text.
+
+Values come from python-calamine, in blocks of rows turned into columns; what it does not tell (error cells,
+formulas without a value, formats) comes from `marks`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import zipfile
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import python_calamine as calamine
+from numpy.typing import NDArray
+
+from catalogsync.errors import Problem, SheetError
+from catalogsync.reader.biff import xls_marks
+from catalogsync.reader.detect import ODS, XLS
+from catalogsync.reader.marks import Marks
+from catalogsync.reader.ods import ods_marks
+from catalogsync.reader.ole import OleError
+from catalogsync.reader.sheet import (
+    BLANKS,
+    ERROR_TEXTS,
+    HEAD_ROWS,
+    CellProblem,
+    Header,
+    ReadOptions,
+    Sheet,
+    blank_rows,
+    error_problem,
+    find_header,
+    frame,
+    is_blank,
+    tidy_header,
+)
+from catalogsync.reader.xlsx import xlsx_marks
+
+EXACT_BELOW: Final = 10**15  # a double holds 15 decimal digits; beyond that the last ones may be made up
+_BLOCK_ROWS = 16_384
+_TEXT_TYPE = pa.large_string()
+
+
+def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collection[str]) -> Sheet:
+    """Read one tab of a workbook."""
+    try:
+        with calamine.CalamineWorkbook.from_path(str(path)) as workbook:
+            tab, sheet, chosen = _choose_tab(path, workbook, options, expect)
+            return _read_tab(path, kind, tab, sheet, chosen, options, expect)
+    except calamine.PasswordError as error:
+        raise SheetError(
+            f"{path.name} is encrypted with a password. Open it and save a copy without a password."
+        ) from error
+    except (
+        calamine.CalamineError,
+        zipfile.BadZipFile,
+        ElementTree.ParseError,
+        OleError,
+        KeyError,
+        EOFError,
+        NotImplementedError,
+    ) as error:
+        raise SheetError(
+            f"{path.name} is an {kind} that is cut off or damaged ({error}). "
+            "Open it in Excel or LibreOffice and save it again."
+        ) from error
+
+
+def _visible_tabs(workbook: calamine.CalamineWorkbook) -> list[str]:
+    return [
+        sheet.name
+        for sheet in workbook.sheets_metadata
+        if sheet.visible == calamine.SheetVisibleEnum.Visible and sheet.typ == calamine.SheetTypeEnum.WorkSheet
+    ]
+
+
+def _choose_tab(
+    path: Path, workbook: calamine.CalamineWorkbook, options: ReadOptions, expect: Collection[str]
+) -> tuple[str, calamine.CalamineSheet, str]:
+    if options.tab is not None:
+        if options.tab not in workbook.sheet_names:
+            raise SheetError(
+                f"{path.name} has no tab {options.tab!r}. Set `sheet:` in the mapping, or --sheet, to one of them.",
+                _tab_problems(path, workbook),
+            )
+        return options.tab, workbook.get_sheet_by_name(options.tab), "as set"
+    sheets = {name: workbook.get_sheet_by_name(name) for name in _visible_tabs(workbook)}
+    filled = {name: sheet for name, sheet in sheets.items() if _holds_text(sheet)}
+    if not filled:
+        hidden = "" if len(sheets) == len(workbook.sheet_names) else " (hidden tabs are not looked at)"
+        raise SheetError(
+            f"{path.name} has no visible tab with data{hidden}. An empty sheet is not read as an empty catalog.",
+            _tab_problems(path, workbook),
+        )
+    if len(filled) == 1:
+        name = next(iter(filled))
+        how = "the only tab" if len(workbook.sheet_names) == 1 else "the only visible tab with data"
+        return name, filled[name], how
+    found = {name: find_header(_head(sheet)[1], expect).found for name, sheet in filled.items()}
+    most = max(found.values())
+    best = [name for name, count in found.items() if count == most]
+    if most and len(best) == 1:
+        return best[0], filled[best[0]], "the only tab with the headers that the mapping names"
+    raise SheetError(
+        f"{path.name} has several tabs with data. Set `sheet:` in the mapping, or --sheet, to one of them.",
+        _tab_problems(path, workbook),
+    )
+
+
+def _tab_problems(path: Path, workbook: calamine.CalamineWorkbook) -> list[Problem]:
+    visible = set(_visible_tabs(workbook))
+    return [Problem(f"{path.name}!{name}", "tab" if name in visible else "hidden tab") for name in workbook.sheet_names]
+
+
+def _holds_text(sheet: calamine.CalamineSheet) -> bool:
+    return any(not is_blank(_row_texts(row)) for row in sheet.iter_rows())
+
+
+def _row_texts(row: Sequence[object]) -> list[str]:
+    return [value if type(value) is str else cell_text(value) for value in row]
+
+
+def _head(sheet: calamine.CalamineSheet) -> tuple[list[int], list[list[str]]]:
+    """The first rows that hold something: their 0-based numbers and texts."""
+    numbers: list[int] = []
+    rows: list[list[str]] = []
+    for number, row in enumerate(sheet.iter_rows()):
+        texts = _row_texts(row)
+        if not is_blank(texts):
+            numbers.append(number)
+            rows.append(texts)
+            if len(rows) == HEAD_ROWS:
+                break
+    return numbers, rows
+
+
+def _read_tab(
+    path: Path,
+    kind: str,
+    tab: str,
+    sheet: calamine.CalamineSheet,
+    chosen: str,
+    options: ReadOptions,
+    expect: Collection[str],
+) -> Sheet:
+    marks = _marks(path, kind, tab)
+    left = sheet.start[1] if sheet.start else 0  # calamine's rows begin at the first column that holds anything
+    numbers, head = _head(sheet)
+    if not head:
+        raise SheetError(f"{path.name}!{tab} is empty. An empty sheet is not read as an empty catalog.")
+    if options.header_row is not None:
+        header_row = options.header_row - 1
+        names = next(itertools.islice(sheet.iter_rows(), header_row, None), None) if header_row >= 0 else None
+        if names is None or is_blank(_row_texts(names)):
+            raise SheetError(
+                f"{path.name}!{tab}: row {options.header_row} cannot be the header row: it is blank or not there."
+            )
+        header, headers = Header(0, "as set"), _row_texts(names)
+    else:
+        header = find_header(head, expect)
+        header_row, headers = numbers[header.index], head[header.index]
+    headers = [""] * left + [tidy_header(name) for name in headers]
+    table = _Table(len(headers), left, header_row, marks)
+    for first, block in _blocks(sheet, header_row + 1):
+        table.add(first, block)
+    columns, rows, problems = table.finish()
+    width = len(headers)
+    occupied = {column for _row, column in (*marks.errors, *marks.without_value)}
+    while width and not headers[width - 1] and width - 1 not in occupied and not _holds_anything(columns[width - 1]):
+        width -= 1
+    if not len(rows):
+        raise SheetError(
+            f"{path.name}!{tab} has headers in row {header_row + 1} and no rows below them. "
+            "An empty sheet is not read as an empty catalog."
+        )
+    facts = {
+        "type": kind,
+        "tab": f"{tab} ({chosen})",
+        "header row": f"{header_row + 1} ({header.how})",
+        "rows": str(len(rows)),
+    }
+    if table.blank:
+        facts["blank rows skipped"] = str(table.blank)
+    for column in range(len(headers)):
+        if (header_row, column) in marks.errors:
+            problems.append(error_problem(header_row + 1, column, None, marks.errors[header_row, column]))
+    problems.sort(key=lambda problem: (problem.row, -1 if problem.column is None else problem.column))
+    return Sheet(path, tab, tuple(headers[:width]), frame(columns[:width], len(rows)), rows, tuple(problems), facts)
+
+
+def _marks(path: Path, kind: str, tab: str) -> Marks:
+    if kind == XLS:
+        return xls_marks(path, tab)
+    return ods_marks(path, tab) if kind == ODS else xlsx_marks(path, tab)
+
+
+def _blocks(sheet: calamine.CalamineSheet, first: int) -> Iterator[tuple[int, list[list[Any]]]]:
+    rows: Iterable[list[Any]] = itertools.islice(sheet.iter_rows(), first, None)
+    iterator = iter(rows)
+    while block := list(itertools.islice(iterator, _BLOCK_ROWS)):
+        yield first, block
+        first += len(block)
+
+
+class _Table:
+    """Gathers blocks of rows into text columns."""
+
+    def __init__(self, width: int, left: int, header_row: int, marks: Marks) -> None:
+        self.blank = 0
+        self._trailing_blank = 0
+        self._width = width
+        self._left = left
+        self._marks = marks
+        self._marked = sorted(
+            (row, column, what)
+            for what, places in enumerate((marks.errors, marks.without_value, marks.zeros, marks.percents))
+            for row, column in places
+            if row > header_row and column < width
+        )
+        self._columns: list[list[pa.Array]] = [[] for _ in range(width)]
+        self._rows: list[NDArray[np.int64]] = []
+        self._problems: list[CellProblem] = []
+        self._length = 0
+
+    def add(self, first: int, block: list[list[Any]]) -> None:
+        size = len(block)
+        columns: list[pa.Array] = [_empty(size)] * self._left
+        raw: list[Sequence[Any]] = [()] * self._left
+        found: list[tuple[int, int, str, str]] = []  # row in the block, column, what, hint
+        for values in zip(*block, strict=True):
+            raw.append(values)
+            texts, inexact = column_texts(values)
+            found += [(row, len(columns), _inexact(texts[row].as_py()), _INEXACT_HINT) for row in inexact]
+            columns.append(texts)
+        low, high = bisect_left(self._marked, (first,)), bisect_left(self._marked, (first + size,))
+        patches: dict[int, dict[int, str]] = {}
+        filled: set[int] = set()
+        for row, column, what in self._marked[low:high]:
+            inside = row - first
+            if what == 0:
+                text = self._marks.errors[row, column]
+                patches.setdefault(column, {})[inside] = text
+                problem = error_problem(0, 0, 0, text)
+                found.append((inside, column, problem.what, problem.hint))
+                filled.add(inside)
+            elif what == 1:
+                found.append((inside, column, "the formula has no stored value", _NO_VALUE_HINT))
+                filled.add(inside)
+            elif type(raw[column][inside]) in (float, int):
+                text = columns[column][inside].as_py()
+                patches.setdefault(column, {})[inside] = (
+                    with_zeros(text, self._marks.zeros[row, column]) if what == 2 else as_percent(text)
+                )
+        for column, texts_by_row in patches.items():
+            texts = columns[column].to_pylist()
+            for inside, text in texts_by_row.items():
+                texts[inside] = text
+            columns[column] = pa.array(texts, _TEXT_TYPE)
+        told = {(inside, column) for inside, column, _what, _hint in found}
+        for column, texts in enumerate(columns):
+            found += [
+                (inside, column, problem.what, problem.hint)
+                for inside, problem in _error_texts(texts)
+                if (inside, column) not in told
+            ]
+        blank = blank_rows([pa.chunked_array([column]) for column in columns], size)
+        blank[list(filled)] = False
+        keep = np.flatnonzero(~blank)
+        if len(keep):
+            self.blank += self._trailing_blank + int(blank[: keep[-1]].sum())
+            self._trailing_blank = int(blank[keep[-1] :].sum())
+        else:
+            self._trailing_blank += size
+        position_of = np.cumsum(~blank) - 1 + self._length
+        for inside, column, what_text, hint in found:
+            self._problems.append(CellProblem(first + inside + 1, column, int(position_of[inside]), what_text, hint))
+        for column, texts in enumerate(columns):
+            self._columns[column].append(texts if len(keep) == size else texts.take(pa.array(keep)))
+        self._rows.append((keep + first + 1).astype(np.int64))
+        self._length += len(keep)
+
+    def finish(self) -> tuple[list[pa.ChunkedArray], NDArray[np.int64], list[CellProblem]]:
+        rows = np.concatenate(self._rows) if self._rows else np.zeros(0, dtype=np.int64)
+        return [pa.chunked_array(chunks, _TEXT_TYPE) for chunks in self._columns], rows, self._problems
+
+
+_NO_VALUE_HINT = "open the workbook in Excel or LibreOffice and save it, so that the result is stored"
+_INEXACT_HINT = "a number keeps 15 digits only: store codes this long as text"
+
+
+def _inexact(text: str) -> str:
+    return f"the number {text} has more digits than a workbook keeps, so its last digits are lost"
+
+
+def _empty(size: int) -> pa.Array:
+    return pa.array([""] * size, _TEXT_TYPE)
+
+
+def _error_texts(texts: pa.Array) -> Iterator[tuple[int, CellProblem]]:
+    """Error values that were stored as text: copied as values, or written by another program."""
+    hits = np.asarray(pc.starts_with(texts, "#").to_numpy(zero_copy_only=False), dtype=np.bool_)
+    for inside in np.flatnonzero(hits).tolist():
+        text = texts[inside].as_py()
+        if text in ERROR_TEXTS:
+            yield inside, error_problem(0, 0, 0, text)
+
+
+def column_texts(values: Sequence[Any]) -> tuple[pa.Array, list[int]]:
+    """A column of values as text, and the positions of whole numbers too long to be exact."""
+    types = set(map(type, values))
+    if types == {str}:
+        return pa.array(values, _TEXT_TYPE), []
+    inexact: list[int] = []
+    if types <= {float, int}:
+        numbers = np.array(values, dtype=np.float64)
+        large = np.abs(numbers) >= EXACT_BELOW
+        if not large.any() and np.isfinite(numbers).all():
+            if (numbers == np.trunc(numbers)).all():
+                return pa.array(numbers.astype(np.int64)).cast(_TEXT_TYPE), []
+            return pa.array([_plain(text) for text in map("%.15g".__mod__, values)], _TEXT_TYPE), []
+    for position, value in enumerate(values):
+        if type(value) in (float, int) and not abs(value) < EXACT_BELOW:
+            inexact.append(position)
+    return pa.array([value if type(value) is str else cell_text(value) for value in values], _TEXT_TYPE), inexact
+
+
+def _plain(text: str) -> str:
+    """Digits without an exponent, and zero without a sign."""
+    if "e" in text:
+        text = format(Decimal(text), "f")
+    return "0" if text == "-0" else text
+
+
+def cell_text(value: object) -> str:
+    """One value of a workbook as text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float | int):
+        return _plain("%.15g" % value)  # noqa: UP031 - twice as fast as format()
+    if isinstance(value, datetime.datetime):
+        return _moment_text(value)
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, datetime.time):
+        return value.isoformat(timespec="auto")
+    if isinstance(value, datetime.timedelta):
+        return _duration_text(value)
+    return "" if value is None else str(value)
+
+
+def _moment_text(moment: datetime.datetime) -> str:
+    if moment.time() == datetime.time():
+        return moment.date().isoformat()
+    return moment.isoformat(sep=" ")
+
+
+def _duration_text(duration: datetime.timedelta) -> str:
+    seconds, rest = divmod(abs(duration), datetime.timedelta(seconds=1))
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    sign = "-" if duration < datetime.timedelta() else ""
+    fraction = f".{rest.microseconds:06d}" if rest else ""
+    return f"{sign}{hour:02d}:{minute:02d}:{second:02d}{fraction}"
+
+
+def with_zeros(text: str, digits: int) -> str:
+    """A whole number filled up with zeros, as the format ``00000`` shows it."""
+    sign, number = ("-", text[1:]) if text.startswith("-") else ("", text)
+    return sign + number.zfill(digits) if number.isdigit() else text
+
+
+def as_percent(text: str) -> str:
+    """A number as the percentage it is shown as: ``0.15`` is ``15%``, exactly."""
+    shifted = format(Decimal(text).scaleb(2), "f")
+    return (shifted.rstrip("0").rstrip(".") if "." in shifted else shifted) + "%"
+
+
+def _holds_anything(column: pa.ChunkedArray) -> bool:
+    return bool(pc.any(pc.greater(pc.binary_length(pc.utf8_trim(column, characters=BLANKS)), 0)).as_py())

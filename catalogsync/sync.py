@@ -1,0 +1,328 @@
+"""The pipeline: plan, apply, export. Start reading here.
+
+plan     sheet file → reader → desired table ┐
+         catalog → client → existing table ──┴ differ → changes → Plan           sends GETs only
+apply    Plan → guards, staleness → writer → requests → Report                   everything journalled
+export   catalog → client → existing table → workbook
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from catalogsync import differ, fields, guards, tables, workbook, writer
+from catalogsync.api.client import Client
+from catalogsync.errors import GuardRefused, MappingError, Problem, RowsRejected, StalePlan, UserError
+from catalogsync.journal import Journal
+from catalogsync.mapping import MappingFile, load_mapping, resolve
+from catalogsync.model import Add, Catalog, Ceiling, Column, Delete, Schema, Update
+from catalogsync.model import Mapping as SheetMapping
+from catalogsync.plan import Plan, Shown
+from catalogsync.reader import ReadOptions, Sheet, read_sheet
+
+
+def _silent(*_: object) -> None:
+    """A step or a count that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who hears of progress: `step` a name for what begins and its total (None: not known), `count` how far it is."""
+
+    step: Callable[[str, int | None], None] = _silent
+    count: Callable[[int], None] = _silent
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What a person may say beside the mapping. Reading options set here win over the mapping's ``read:``."""
+
+    read: ReadOptions = field(default_factory=ReadOptions)
+    strict: bool = False
+    delete_unseen: bool = False
+    batch_size: int = 250
+    ceilings: Mapping[str, Ceiling] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and what an apply in the same run can use again."""
+
+    plan: Plan
+    schema: Schema
+    sheet_facts: Mapping[str, str]
+    matched_ids: tuple[int, ...]
+
+
+def plan(
+    sheet_path: Path,
+    mapping_path: Path,
+    client: Client,
+    journal: Journal,
+    options: PlanOptions | None = None,
+    watch: Watch | None = None,
+) -> Planned:
+    """What would change in the catalog. Sends GETs only.
+
+    Raises SheetError, MappingError and, with `strict`, RowsRejected; ApiError where the account does not answer.
+    """
+    options, watch = options or PlanOptions(), watch or Watch()
+    file = load_mapping(mapping_path)
+    watch.step(f"Reading {sheet_path.name}", None)
+    sheet = read_sheet(sheet_path, _read_options(file, options.read), expect=file.headers)
+    catalog = client.catalog(file.catalog)
+    schema = _schema(client, catalog, file)
+    mapping = resolve(file, schema, sheet.headers)
+    desired = tables.desired_table(sheet, mapping)
+    watch.step(f"Fetching {catalog.name}", None)
+    elements = client.elements(schema, tables.wanted_columns(mapping.columns), progress=watch.count)
+    existing = tables.existing_table(elements, mapping, desired.seen)
+
+    def address(row: int) -> str:
+        return f"{_source(sheet)}{row}"
+
+    wanted, shared = tables.without_shared(desired, existing, address)
+    wanted, nameless = tables.without_names(wanted, existing.table, address)
+    missing, notes = _missing(mapping, desired, existing, client, journal, schema, options)
+    changes = differ.diff(wanted, existing.table, mapping, missing)
+    rejected = (*desired.rejected, *shared, *nameless)
+    rejected_rows = desired.rejected_rows + len(shared) + len(nameless)
+    if options.strict and rejected:
+        raise RowsRejected(f"{sheet_path.name}: {rejected_rows} of {desired.sheet_rows} rows have problems", rejected)
+    matched = existing.table["id"][existing.table.index.isin(wanted.index)]
+    updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
+    made = Plan(
+        account_id=schema.account_id,
+        catalog_id=catalog.id,
+        catalog_name=catalog.name,
+        mapping=mapping.name,
+        source=_source(sheet),
+        made_at=int(time.time()),
+        changes=changes,
+        columns=_shown(mapping, schema),
+        key_columns=tuple(tuple(column.key for column in entry) for entry in mapping.keys),
+        existing_count=existing.element_count,
+        max_id=existing.max_id,
+        unchanged_count=len(matched) - updated,
+        batch_size=min(options.batch_size, client.capabilities.max_batch),
+        rejected_rows=rejected_rows,
+        rejected=rejected,
+        warnings=(*desired.warnings, *_shared_elsewhere(existing, desired)),
+        notes=notes,
+        guards={**mapping.guards, **options.ceilings},
+    )
+    return Planned(made, schema, sheet.facts, tuple(int(id_) for id_ in matched))
+
+
+def _read_options(file: MappingFile, given: ReadOptions) -> ReadOptions:
+    spec = file.read
+    if spec.header_row and not spec.header_row.isdigit():
+        problem = file.problem(("read", "header_row"), f"{fields.quoted(spec.header_row)} is not a row number")
+        raise MappingError(f"{file.path}: the mapping is not valid", [problem])
+    return ReadOptions(
+        tab=given.tab or file.sheet or None,
+        encoding=given.encoding or spec.encoding or None,
+        delimiter=given.delimiter or spec.delimiter or None,
+        quote=given.quote if given.quote is not None else spec.quote,
+        header_row=given.header_row or (int(spec.header_row) if spec.header_row else None),
+    )
+
+
+def _schema(client: Client, catalog: Catalog, file: MappingFile | None) -> Schema:
+    schema = client.schema(catalog)
+    if file is not None and not schema.timezone:
+        return dataclasses.replace(schema, timezone=file.timezone)
+    return schema
+
+
+def _source(sheet: Sheet) -> str:
+    return f"{sheet.path.name}!{sheet.tab}!row " if sheet.tab else f"{sheet.path.name}:"
+
+
+def _shown(mapping: SheetMapping, schema: Schema) -> dict[str, Shown]:
+    titles = {column.key: column.header for column in mapping.columns}
+    return {
+        column.key: Shown(
+            title=titles.get(column.key, _title(column)),
+            type=column.type,
+            captions=_captions(column),
+            timezone=schema.timezone if column.type == "date_time" else "",
+        )
+        for column in tables.wanted_columns(mapping.columns)
+    }
+
+
+def _captions(column: Column) -> dict[str, str]:
+    return {str(id_): fields.caption(column, str(id_)) for id_ in (column.field.enums if column.field else ())}
+
+
+def _title(column: Column) -> str:
+    if column.field is None:
+        return "Name"
+    return f"{column.field.name}: {column.subtype}" if column.subtype else column.field.name
+
+
+def _missing(
+    mapping: SheetMapping,
+    desired: tables.Desired,
+    existing: tables.Existing,
+    client: Client,
+    journal: Journal,
+    schema: Schema,
+    options: PlanOptions,
+) -> tuple[pd.Index, tuple[str, ...]]:
+    """The keys of elements whose row is gone, as far as the mapping acts on them, and what to say about it."""
+    nothing = pd.Index([], dtype="str")
+    if mapping.missing == "keep":
+        return nothing, ()
+    if desired.unreadable_rows:
+        return nothing, (f"{desired.unreadable_rows} rows have no readable key: no element counts as missing",)
+    gone = existing.table[~existing.table.index.isin(desired.seen)]
+    if options.delete_unseen:
+        return gone.index, ()
+    known = journal.matched(schema.account_id, schema.catalog_id, mapping.name)
+    unseen = len(gone) - int(gone["id"].isin(known).sum())
+    note = f"{unseen} elements have no row, and this mapping's sheet never had one for them: left alone"
+    return gone.index[gone["id"].isin(known)], ((f"{note} (--delete-unseen)",) if unseen else ())
+
+
+def _shared_elsewhere(existing: tables.Existing, desired: tables.Desired) -> Iterable[Problem]:
+    """Keys that several elements hold and no row asks for: nothing is done, but a person should know."""
+    for key, ids in existing.shared.items():
+        if key not in desired.seen:
+            what = f"{len(ids)} elements hold the key {fields.quoted(tables.key_text(key))}: {', '.join(map(str, ids))}"
+            yield Problem("", what, "none is touched")
+
+
+# --- apply ---------------------------------------------------------------------------------------------------
+
+
+def check_guards(made: Plan, ceilings: Mapping[str, Ceiling] | None = None, allow: str = "") -> None:
+    """Refuse a plan that does more than its ceilings allow, unless `allow` is its digest. Raises GuardRefused."""
+    problems = tuple(guards.exceeded(made.counts, made.existing_count, {**made.guards, **(ceilings or {})}))
+    if problems and allow != made.digest:
+        raise GuardRefused(
+            f"refused, nothing was written. To let this one plan through: --allow {made.digest}", problems
+        )
+
+
+def apply(
+    made: Plan,
+    client: Client,
+    journal: Journal,
+    schema: Schema,
+    *,
+    matched_ids: Iterable[int] = (),
+    watch: Watch | None = None,
+) -> writer.Report:
+    """Send a plan's changes. Guards and staleness are checked by the caller, before."""
+    watch = watch or Watch()
+    watch.step(f"Writing {made.catalog_name}", len(made.changes))
+    report = writer.apply(made, schema, client, journal, progress=watch.count)
+    remember(made, journal, [*matched_ids, *writer.element_ids(report.results)])
+    return report
+
+
+def remember(made: Plan, journal: Journal, element_ids: Iterable[int]) -> None:
+    """Remember which elements the sheet has rows for: only those can be missing in a later run."""
+    journal.remember_matched(made, element_ids)
+
+
+def check_stored(made: Plan, client: Client, watch: Watch | None = None) -> Schema:
+    """Whether a stored plan still fits the catalog; its schema. Raises StalePlan with everything that changed.
+
+    Looks at every element that the plan touches, and at the elements that are newer than the plan.
+    """
+    watch = watch or Watch()
+    watch.step("Checking the plan", None)
+    catalog = client.catalog(str(made.catalog_id))
+    schema = client.schema(catalog)
+    if schema.account_id != made.account_id:
+        raise StalePlan(f"the plan is for account {made.account_id}, this is account {schema.account_id}")
+    problems = [
+        *_stale_columns(made, schema),
+        *_stale_elements(made, schema, client),
+        *_taken_keys(made, schema, client),
+    ]
+    if problems:
+        raise StalePlan("the catalog changed since the plan was made; nothing was written. Plan again", problems)
+    return schema
+
+
+def _stale_columns(made: Plan, schema: Schema) -> Iterable[Problem]:
+    now = {column.key: column for column in tables.columns_of(made.columns, schema)}
+    for key, shown in made.columns.items():
+        if key not in now:
+            yield Problem(shown.title, f"the field {key} is gone")
+        elif now[key].type != shown.type:
+            yield Problem(shown.title, f"the field {key} is now of type {now[key].type}, was {shown.type}")
+        elif set(shown.captions) - set(_captions(now[key])):
+            yield Problem(shown.title, f"options of the field {key} are gone")
+
+
+def _stale_elements(made: Plan, schema: Schema, client: Client) -> Iterable[Problem]:
+    touched = {change.id: change for change in made.changes if isinstance(change, Update | Delete)}
+    if not touched:
+        return
+    found = client.elements_by_ids(schema, (), list(touched))
+    now = dict(zip(found["id"].tolist(), found["updated_at"].tolist(), strict=True))
+    for id_, change in touched.items():
+        if id_ not in now:
+            yield Problem(tables.key_text(change.key), f"element {id_} was deleted")
+        elif now[id_] != change.updated_at:
+            yield Problem(tables.key_text(change.key), f"element {id_} was edited")
+
+
+def _taken_keys(made: Plan, schema: Schema, client: Client) -> Iterable[Problem]:
+    """Adds whose key an element holds that is newer than the plan."""
+    added = {change.key for change in made.changes if isinstance(change, Add)}
+    if not added:
+        return
+    columns = {column.key: column for column in tables.columns_of(made.columns, schema)}
+    keys = tuple(tuple(columns[key] for key in entry) for entry in made.key_columns)
+    newer = client.elements(schema, tuple(columns.values()), newer_than=made.max_id)
+    for texts in tables.alternative_keys(newer, keys):
+        for id_, key in zip(newer["id"], texts, strict=True):
+            if key in added:
+                yield Problem(tables.key_text(str(key)), f"was added meanwhile, as element {id_}")
+
+
+# --- export --------------------------------------------------------------------------------------------------
+
+
+def export(
+    catalog_name: str, path: Path, client: Client, mapping_path: Path | None = None, watch: Watch | None = None
+) -> int:
+    """Write a catalog to a workbook or CSV file: the mapping's columns, or all fields. The number of elements."""
+    watch = watch or Watch()
+    if path.suffix.lower() not in workbook.WRITERS:
+        raise UserError(f"{path.name}: write to one of {', '.join(workbook.WRITERS)}")
+    file = load_mapping(mapping_path) if mapping_path else None
+    catalog = client.catalog(catalog_name or (file.catalog if file else ""))
+    schema = _schema(client, catalog, file)
+    columns = resolve(file, schema).columns if file else all_columns(schema)
+    watch.step(f"Fetching {catalog.name}", None)
+    elements = client.elements(schema, columns, progress=watch.count)
+    watch.step(f"Writing {path.name}", None)
+    workbook.WRITERS[path.suffix.lower()](path, elements, columns, catalog.name)
+    return len(elements)
+
+
+def all_columns(schema: Schema) -> tuple[Column, ...]:
+    """A column for the name, for every field, and for every subtype of a composite field."""
+    columns = [Column(header="Name", field=None)]
+    for entry in schema.fields:
+        for subtype in fields.SUBTYPES.get(entry.type, ("",)):
+            column = Column(header="", field=entry, subtype=subtype, timezone=schema.timezone)
+            columns.append(dataclasses.replace(column, header=_title(column)))
+    repeated = pd.Series([column.header for column in columns]).duplicated(keep=False)
+    return tuple(
+        dataclasses.replace(column, header=f"{column.header} ({column.key})") if is_repeated else column
+        for column, is_repeated in zip(columns, repeated, strict=True)
+    )

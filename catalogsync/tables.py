@@ -1,0 +1,343 @@
+"""Tables: sheet cells to the desired table, catalog elements to the existing table.
+
+Both have one row per product, indexed by key, and one column per mapped column key, holding canonical
+text (fields.py), never NaN. `desired` also has ``row`` (1-based sheet row or line); `existing` also has
+``id`` and ``updated_at`` (Unix seconds), and the unmapped subtypes of mapped composite fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from catalogsync import fields, model
+from catalogsync.errors import Problem, SheetError
+from catalogsync.reader import Sheet
+
+Bools = NDArray[np.bool_]
+Places = NDArray[np.intp]
+
+_PART = "\x1f"
+"""Stands between the parts of a composite key, and n times before the key of the n-th further alternative."""
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What the sheet wants. `table` holds the good rows; `rejected` says what is wrong with the others.
+
+    `seen` are the keys of every row whose key could be read, rejected ones too: none of them is missing.
+    `unreadable_rows` counts the rows whose key could not be read; while there are any, nothing is missing.
+    """
+
+    table: pd.DataFrame
+    rejected: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    seen: pd.Index
+    sheet_rows: int
+    rejected_rows: int
+    unreadable_rows: int
+
+
+@dataclass(frozen=True)
+class Existing:
+    """What the catalog says. `table` holds the elements that exactly one key identifies.
+
+    `shared` maps a key to element ids where the two do not belong to each other alone: several elements
+    hold the key, or two rows mean one element. None of these may be touched. `element_count` counts all
+    elements, those without a key too; `max_id` is the highest id, 0 where there are none.
+    """
+
+    table: pd.DataFrame
+    shared: dict[str, tuple[int, ...]]
+    element_count: int
+    max_id: int
+
+
+def key_text(key: str) -> str:
+    """A key as a person reads it."""
+    return " + ".join(part for part in key.split(_PART) if part)
+
+
+def row_keys(table: pd.DataFrame, keys: tuple[tuple[model.Column, ...], ...]) -> pd.Series:
+    """The key of each row: that of the first alternative whose columns are all filled, "" where none is."""
+    found = pd.Series("", index=table.index, dtype="str")
+    for texts in alternative_keys(table, keys):
+        found = found.where(found != "", texts)
+    return found
+
+
+def alternative_keys(table: pd.DataFrame, keys: tuple[tuple[model.Column, ...], ...]) -> Iterator[pd.Series]:
+    """For each alternative the key it would give each row, "" where one of its columns is empty."""
+    for rank, columns in enumerate(keys):
+        parts = [table[column.key] for column in columns]
+        text = parts[0] if rank == 0 else _PART * rank + parts[0]
+        for part in parts[1:]:
+            text = text + _PART + part
+        is_filled = np.logical_and.reduce([(part != "").to_numpy(bool) for part in parts])
+        yield text.where(is_filled, "")
+
+
+def _texts(column: pd.Series, places: Places) -> list[str]:
+    return [str(text) for text in column.iloc[places]]
+
+
+# --- sheet ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Rows:
+    """The rows of a sheet while they become a table: which are good, whose key can be read, what is wrong."""
+
+    sheet: Sheet
+    good: Bools
+    readable: Bools
+    rejected: list[Problem]
+    warnings: list[Problem]
+
+    def reject(
+        self, bad: Bools, column: model.Column, tell: Callable[[str], fields.CellError], *, is_key: bool
+    ) -> None:
+        """Reject rows for what stands in one column; a key that cannot be read counts as unreadable."""
+        self.rejected += self._problems(bad, column, tell)
+        self.good &= ~bad
+        if is_key:
+            self.readable &= ~bad
+
+    def warn(self, odd: Bools, column: model.Column, tell: Callable[[str], fields.CellError]) -> None:
+        """Note what is odd in a column without rejecting the rows."""
+        self.warnings += self._problems(odd, column, tell)
+
+    def _problems(
+        self, mask: Bools, column: model.Column, tell: Callable[[str], fields.CellError]
+    ) -> Iterator[Problem]:
+        places = np.flatnonzero(mask)
+        for position, text in zip(places.tolist(), _texts(self.sheet.cells[column.position], places), strict=True):
+            error = tell(text)
+            yield Problem(self.sheet.address(position, column.position), error.what, error.hint)
+
+
+def desired_table(sheet: Sheet, mapping: model.Mapping) -> Desired:
+    """The desired table of a sheet, and every row's problem with its address.
+
+    Raises SheetError where a column as a whole makes no sense (mixed currencies).
+    """
+    count = len(sheet.cells)
+    rows = _Rows(sheet, np.ones(count, dtype=bool), np.ones(count, dtype=bool), [], [])
+    key_columns = {column.key for alternative in mapping.keys for column in alternative}
+    _reject_unread_cells(rows, mapping, key_columns)
+    _refuse_mixed_currencies(sheet, mapping)
+    table = pd.DataFrame(
+        {column.key: _read_column(rows, column, is_key=column.key in key_columns) for column in mapping.columns}
+    )
+    keys = row_keys(table, mapping.keys)
+    _reject_keyless(rows, mapping, keys)
+    _reject_repeats(rows, mapping, keys)
+    table["row"] = sheet.rows
+    table.index = pd.Index(keys, dtype="str")
+    lost_records = sum(problem.position is None for problem in sheet.problems)
+    return Desired(
+        table=table[rows.good],
+        rejected=tuple(rows.rejected),
+        warnings=tuple(rows.warnings),
+        seen=pd.Index(keys[rows.readable].unique(), dtype="str"),
+        sheet_rows=count + lost_records,
+        rejected_rows=int((~rows.good).sum()) + lost_records,
+        unreadable_rows=int((~rows.readable).sum()) + lost_records,
+    )
+
+
+def _reject_unread_cells(rows: _Rows, mapping: model.Mapping, key_columns: set[str]) -> None:
+    """What the reader could not read faithfully counts where the mapping uses it."""
+    used = {column.position: column.key for column in mapping.columns}
+    for problem in rows.sheet.problems:
+        if problem.column is not None and problem.column not in used:
+            continue
+        rows.rejected.append(Problem(rows.sheet.address_of(problem), problem.what, problem.hint))
+        if problem.position is not None:
+            rows.good[problem.position] = False
+            if problem.column is None or used[problem.column] in key_columns:
+                rows.readable[problem.position] = False
+
+
+def _read_column(rows: _Rows, column: model.Column, *, is_key: bool) -> pd.Series:
+    """One column as canonical text; cells that cannot be read reject their rows and come out empty."""
+    cells = rows.sheet.cells[column.position]
+    unread = {p.position for p in rows.sheet.problems if p.column == column.position and p.position is not None}
+    if unread:
+        cells = cells.copy()
+        cells.iloc[sorted(unread)] = ""
+    values, errors = fields.parse_column(cells, column)
+    if errors:
+        rows.reject(cells.isin(list(errors)).to_numpy(bool), column, errors.__getitem__, is_key=is_key)
+    if column.blank == "error":
+        blank = (values == "").to_numpy(bool) & rows.good
+        rows.reject(blank, column, lambda _: fields.CellError("is empty", "`blank: error` refuses that"), is_key=is_key)
+    if column.type in fields.TEXT_TYPES:
+        damaged = cells.str.fullmatch(fields.DAMAGED_CODE).to_numpy(bool)
+        if is_key:
+            rows.reject(damaged, column, _damaged, is_key=True)
+        else:
+            rows.warn(damaged, column, _damaged)
+    if column.type == "checkbox" and column.blank == "clear":
+        values = values.where(values != "", "0")
+    return values
+
+
+def _damaged(text: str) -> fields.CellError:
+    what = f"{fields.quoted(text)} looks like a code that Excel shortened"
+    return fields.CellError(what, "its last digits are lost; take it from the source again, as text")
+
+
+def _refuse_mixed_currencies(sheet: Sheet, mapping: model.Mapping) -> None:
+    problems: list[Problem] = []
+    for column in mapping.columns:
+        if column.type not in fields.NUMBER_TYPES or column.currency:
+            continue
+        codes, texts = pd.factorize(sheet.cells[column.position])
+        currencies = np.array([fields.currency_of(text) for text in texts], dtype=object)[codes]
+        kinds = sorted(set(currencies) - {""})
+        if len(kinds) > 1:
+            problems += [
+                Problem(sheet.address(int(np.argmax(currencies == kind)), column.position), f"the first in {kind}")
+                for kind in kinds
+            ]
+    if problems:
+        raise SheetError(
+            f"{sheet.path.name}: several currencies in one column; `currency:` says which counts", problems
+        )
+
+
+def _reject_keyless(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> None:
+    keyless = (keys == "").to_numpy(bool)
+    headers = " or ".join(" + ".join(column.header for column in entry) for entry in mapping.keys)
+    tell = fields.CellError("the key is empty", f"a product is identified by {headers}")
+    rows.reject(keyless & rows.readable, mapping.keys[0][0], lambda _: tell, is_key=True)
+    rows.readable &= ~keyless
+    rows.good &= ~keyless
+
+
+def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> None:
+    """Rows with the same key: all refused, or all but the first or last, as the mapping says."""
+    counted = keys.where(rows.readable, "")
+    repeated = counted.duplicated(keep=False).to_numpy(bool) & rows.readable
+    if not repeated.any():
+        return
+    column = mapping.keys[0][0]
+    if mapping.duplicates == "error":
+        places: dict[str, list[str]] = {}
+        found = np.flatnonzero(repeated)
+        for position, key in zip(found.tolist(), _texts(keys, found), strict=True):
+            places.setdefault(key, []).append(rows.sheet.address(position, column.position))
+        for key, where in places.items():
+            what = f"the key {fields.quoted(key_text(key))} stands in {len(where)} rows"
+            hint = f"also {', '.join(where[1:6])}; none is taken; `duplicates: first` or `last` takes one"
+            rows.rejected.append(Problem(where[0], what, hint))
+        rows.good &= ~repeated
+        return
+    dropped = counted.duplicated(keep=mapping.duplicates).to_numpy(bool) & rows.readable
+    tell = fields.CellError("a row with this key is already taken", f"`duplicates: {mapping.duplicates}`")
+    rows.warn(dropped, column, lambda _: tell)
+    rows.good &= ~dropped
+
+
+# --- catalog -------------------------------------------------------------------------------------------------
+
+
+def wanted_columns(columns: tuple[model.Column, ...]) -> tuple[model.Column, ...]:
+    """The columns to read from the catalog: the mapped ones, and all subtypes of mapped composite fields."""
+    wanted = {column.key: column for column in columns}
+    for column in columns:
+        for subtype in fields.SUBTYPES.get(column.type, ()):
+            sibling = model.Column(header="", field=column.field, subtype=subtype)
+            wanted.setdefault(sibling.key, sibling)
+    return tuple(wanted.values())
+
+
+def columns_of(keys: Iterable[str], schema: model.Schema) -> tuple[model.Column, ...]:
+    """Bare columns for column keys, with all subtypes of composite fields. A key the schema lacks is left out."""
+    known = {str(field.id): field for field in schema.fields}
+    columns = []
+    for key in keys:
+        id_, _, subtype = key.partition(".")
+        if key == model.NAME or id_ in known:
+            columns.append(model.Column(header="", field=known.get(id_), subtype=subtype))
+    return wanted_columns(tuple(columns))
+
+
+def existing_table(elements: pd.DataFrame, mapping: model.Mapping, seen: pd.Index) -> Existing:
+    """The existing table of a catalog's elements.
+
+    `elements` has ``id``, ``updated_at`` and a column of canonical text per wanted column key, one row per
+    element. `seen` are the sheet's keys: an element with several alternative keys is known by the first that
+    the sheet uses.
+    """
+    keys, claims = _element_keys(elements, mapping, seen)
+    ids = elements["id"]
+    shared: dict[str, tuple[int, ...]] = {}
+    repeated = keys.duplicated(keep=False) & (keys != "")
+    for key, group in ids[repeated].groupby(keys[repeated]):
+        shared[str(key)] = tuple(sorted(int(id_) for id_ in group))
+    for key, id_ in claims:
+        shared[key] = tuple(sorted({*shared.get(key, ()), id_}))
+    table = elements.set_axis(pd.Index(keys, dtype="str"), axis=0)
+    alone = ((keys != "") & ~keys.isin(list(shared))).to_numpy(bool)
+    return Existing(
+        table=table[alone],
+        shared=shared,
+        element_count=len(elements),
+        max_id=int(ids.max()) if len(ids) else 0,
+    )
+
+
+def _element_keys(
+    elements: pd.DataFrame, mapping: model.Mapping, seen: pd.Index
+) -> tuple[pd.Series, list[tuple[str, int]]]:
+    """Each element's key, and the (key, element id) pairs of elements that several rows mean."""
+    own = row_keys(elements, mapping.keys)
+    if len(mapping.keys) == 1:
+        return own, []
+    chosen = pd.Series("", index=elements.index, dtype="str")
+    claims: list[tuple[str, int]] = []
+    for texts in alternative_keys(elements, mapping.keys):
+        used = texts.where(texts.isin(seen) & (texts != ""), "")
+        twice = (chosen != "") & (used != "")
+        places = np.flatnonzero(twice.to_numpy(bool))
+        for first, second, id_ in zip(_texts(chosen, places), _texts(used, places), elements["id"][twice], strict=True):
+            claims += [(first, int(id_)), (second, int(id_))]
+        chosen = chosen.where(chosen != "", used)
+    return chosen.where(chosen != "", own), claims
+
+
+def without_names(
+    desired: pd.DataFrame, existing: pd.DataFrame, source: Callable[[int], str]
+) -> tuple[pd.DataFrame, list[Problem]]:
+    """The desired table less the rows that would be added without a name, and a problem for each of them."""
+    is_new = ~desired.index.isin(existing.index)
+    names = desired[model.NAME] if model.NAME in desired.columns else pd.Series("", index=desired.index, dtype="str")
+    nameless = is_new & (names == "").to_numpy(bool)
+    what = (
+        "a new product needs a name"
+        if model.NAME in desired.columns
+        else "a new product, and no column is mapped to `name`"
+    )
+    problems = [Problem(source(int(row)), what) for row in desired["row"][nameless]]
+    return desired[~nameless], problems
+
+
+def without_shared(
+    desired: Desired, existing: Existing, source: Callable[[int], str]
+) -> tuple[pd.DataFrame, list[Problem]]:
+    """The desired table less the rows whose key does not identify one element, and a problem for each of them."""
+    shared = desired.table.index.isin(list(existing.shared))
+    problems = []
+    for key, row in zip(desired.table.index[shared], desired.table["row"][shared], strict=True):
+        ids = ", ".join(map(str, existing.shared[key]))
+        several = len(existing.shared[key]) > 1
+        what = f"{len(existing.shared[key])} elements hold" if several else "another row means the element of"
+        what = f"{what} the key {fields.quoted(key_text(key))}: {ids}"
+        problems.append(Problem(source(int(row)), what, "none is touched; leave one of them in the catalog"))
+    return desired.table[~shared], problems

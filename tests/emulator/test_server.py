@@ -1,0 +1,142 @@
+"""Starting, stopping, tokens, the rate limit, the request log."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from catalogsync.emulator.knobs import Knobs
+from catalogsync.emulator.limits import RateLimit
+from catalogsync.emulator.server import Arrival, Emulator
+
+from .conftest import SEED, Clock, Session
+
+
+def test_a_database_file_keeps_account_and_token_between_starts(tmp_path: Path) -> None:
+    db = tmp_path / "account.db"
+    with Emulator(db, rps=0) as emulator:
+        token = emulator.token
+        emulator.store.add_catalog("Kept")
+    with Emulator(db, rps=0, seed=SEED) as emulator:
+        assert emulator.token == token
+        assert [catalog.name for catalog in emulator.store.catalogs()] == ["Kept"]
+    with Emulator(db, rps=0, token="given") as emulator:
+        assert emulator.token == "given"
+        assert set(emulator.store.tokens()) == {token, "given"}
+
+
+def test_the_seeds_token_is_used_unless_one_is_given() -> None:
+    with Emulator(seed=SEED) as emulator:
+        assert emulator.token == "seeded-token"
+    with Emulator(seed=SEED, token="given") as emulator:
+        assert emulator.token == "given"
+
+
+def test_stopping_leaves_no_thread_no_port_and_no_file() -> None:
+    threads = set(threading.enumerate())
+    emulator = Emulator()
+    emulator.start()
+    port = int(emulator.url.rpartition(":")[2])
+    requests.get(emulator.url, timeout=10)
+    emulator.stop()
+    emulator.stop()
+    assert set(threading.enumerate()) == threads
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+    with pytest.raises(RuntimeError):
+        _ = emulator.url
+
+
+def test_a_taken_port_is_an_error_that_leaves_nothing_open() -> None:
+    with Emulator() as first, pytest.raises(OSError, match="in use"):
+        Emulator(port=int(first.url.rpartition(":")[2])).start()
+
+
+def test_the_token_is_in_no_repr() -> None:
+    with Emulator(token="secret-token") as emulator:
+        session = requests.Session()
+        with session:
+            session.get(f"{emulator.url}/api/v2/account", headers={"Authorization": "Bearer secret-token"}, timeout=10)
+        assert "secret-token" not in repr(emulator) + repr(vars(emulator)) + repr(emulator.store)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer "}])
+def test_without_a_known_token_nothing_is_answered(emulator: Emulator, headers: dict[str, str]) -> None:
+    answer = requests.get(f"{emulator.url}/api/v2/account", headers=headers, timeout=10)
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "title": "Unauthorized",
+        "type": "https://httpstatus.es/401",
+        "status": 401,
+        "detail": "Token is missing, expired or revoked",
+    }
+
+
+def test_an_unknown_route_is_a_page_and_a_wrong_method_the_legacy_body(session: Session) -> None:
+    unknown = session.get("/api/v9/things")
+    assert (unknown.status_code, unknown.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    wrong = session.http.delete(f"{session.emulator.url}/api/v2/catalogs", timeout=10)
+    assert (wrong.status_code, wrong.json()["response"]["error_code"]) == (405, "405")
+
+
+def test_every_arrival_is_logged_with_what_it_sent_and_got() -> None:
+    steady = Clock(100.0)
+    with Emulator(seed=SEED, rps=0, steady_clock=steady) as emulator:
+        session = Session(emulator)
+        with session.http:
+            session.get("/api/v2/catalog_elements?catalog_id=4221&page=2")
+            steady.now_s = 101.5
+            session.elements({"delete": [1]})
+        assert emulator.requests == [
+            Arrival(100.0, "GET", "/api/v2/catalog_elements?catalog_id=4221&page=2", None, 204),
+            Arrival(101.5, "POST", "/api/v2/catalog_elements", {"delete": [1]}, 200),
+        ]
+        assert emulator.requests[0].path == "/api/v2/catalog_elements"
+        emulator.clear_requests()
+        assert emulator.requests == []
+
+
+def test_the_eighth_request_of_a_second_is_a_429_page_without_retry_after() -> None:
+    steady = Clock(50.0)
+    with Emulator(seed=SEED, steady_clock=steady) as emulator:
+        session = Session(emulator)
+        with session.http:
+            answers = [session.get("/api/v2/catalogs") for _ in range(8)]
+            assert [answer.status_code for answer in answers] == [200] * 7 + [429]
+            assert answers[-1].headers["Content-Type"] == "text/html; charset=utf-8"
+            assert "Retry-After" not in answers[-1].headers
+            steady.now_s = 50.99
+            assert session.get("/api/v2/catalogs").status_code == 429
+            steady.now_s = 51.0
+            assert session.get("/api/v2/catalogs").status_code == 200
+
+
+def test_sustained_excess_blocks_until_it_is_lifted() -> None:
+    steady = Clock(0.0)
+    with Emulator(seed=SEED, rps=1, steady_clock=steady, knobs=Knobs(block_after_s=3)) as emulator:
+        session = Session(emulator)
+        with session.http:
+            seen = []
+            for second in range(5):
+                steady.now_s = float(second)
+                seen += [session.get("/api/v2/catalogs").status_code for _ in range(2)]
+            assert seen == [200, 429, 200, 429, 200, 429, 403, 403, 403, 403]
+            requests.delete(f"{emulator.url}/_emulator/block", timeout=10)
+            steady.now_s = 60.0
+            assert session.get("/api/v2/catalogs").status_code == 200
+
+
+def test_excess_with_a_pause_between_does_not_block() -> None:
+    limit = RateLimit(1, 2)
+    verdicts: list[Any] = [limit.judge("t", at_s) for at_s in (0.0, 0.1, 5.0, 5.1, 9.0, 9.1)]
+    assert verdicts == ["admitted", "over"] * 3
+
+
+def test_each_token_has_its_own_rate() -> None:
+    limit = RateLimit(1, 0)
+    assert [limit.judge(token, 0.0) for token in ("a", "b", "a")] == ["admitted", "admitted", "over"]
