@@ -25,8 +25,6 @@ def as_rows(records: Records) -> list[tuple[str, ...]]:
 
 def same_by_both_ways(body: bytes, dialect: Dialect) -> bool:
     """Whether the fast way took the text; fails where it then says anything else than the careful one."""
-    careful_head = read_irregular(b"\n" + body, 0, dialect, 1, 1)
-    del careful_head
     for width in (1, 2, 3):
         fast = read_regular(body, 0, dialect, width, 1)
         if fast is None:
@@ -47,7 +45,7 @@ NASTY = st.text(st.sampled_from('ab,"\n\r 0;é\t\ufeff\x1f\u2028\x0b'), max_size
 @example('a,b\r\n"x""y","1\n2"\r\n\r\n,\r\n', STANDARD)
 @example('a,b\n"x"y,2\n', STANDARD)
 @example('a,b\nx""y,2\n', STANDARD)
-@example('a,b\n1,2', STANDARD)
+@example("a,b\n1,2", STANDARD)
 @example('a,b\n\n\n"",""\n', STANDARD)
 @example('a\n"1\r2"\n', STANDARD)
 def test_any_text_reads_the_same_by_both_ways(text: str, dialect: Dialect) -> None:
@@ -69,7 +67,15 @@ def test_a_well_written_file_takes_the_fast_way_and_reads_the_same(
 
 @pytest.mark.parametrize(
     "body",
-    [b'a,b\n"x"y,2\n', b'a,b\nx"y,2\n', b"a,b\n1\n", b"a,b\n1,2,3\n", b"a,b\n1,2\r3,4\n", b'a,b\n"1,2\n', b"a,b\n1,2\r"],
+    [
+        b'a,b\n"x"y,2\n',
+        b'a,b\nx"y,2\n',
+        b"a,b\n1\n",
+        b"a,b\n1,2,3\n",
+        b"a,b\n1,2\r3,4\n",
+        b'a,b\n"1,2\n',
+        b"a,b\n1,2\r",
+    ],
     ids=["text after a quote", "quote inside", "narrow", "wide", "lone return", "open quote", "return at the end"],
 )
 def test_an_irregular_file_does_not_take_the_fast_way(body: bytes) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 from catalogsync.api.transport import PACE_SHARE
 from catalogsync.errors import Problem
 from catalogsync.fields import show
-from catalogsync.model import Add, Column, Delete, Field, Update
+from catalogsync.model import NAME, Add, Column, Delete, Field, Update
 from catalogsync.plan import Plan, kind_of
 from catalogsync.tables import key_text
 from catalogsync.writer import Report
@@ -73,18 +73,21 @@ def summary(plan: Plan, *, rps: float) -> str:
     if not plan.changes:
         return f"Nothing to do: {tail}."
     requests = plan.write_requests
-    words = f"{requests} write request{'s' if requests > 1 else ''}"
-    pace = f", about {duration(requests / (rps * PACE_SHARE))} at {rps:g} requests per second" if rps else ""
-    return f"Plan: {', '.join(parts)}; {tail}. {words}{pace}. Digest {plan.digest}."
+    pace = f", {duration(requests / (rps * PACE_SHARE))} at {rps:g} requests per second" if rps else ""
+    return f"Plan: {', '.join(parts)}; {tail}.\n{_requests(requests)}{pace}. Digest {plan.digest}."
 
 
 def duration(seconds: float) -> str:
     """A duration as people say it."""
     if seconds < 1:
-        return "a second"
+        return "less than a second"
     if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+
+
+def _requests(count: int) -> str:
+    return f"{count} write request{'' if count == 1 else 's'}"
 
 
 def _changes_table(plan: Plan, limit: int) -> Table:
@@ -104,8 +107,9 @@ def _lines(plan: Plan, change: Add | Update | Delete) -> Iterator[tuple[str, str
     """A change as (field, before, after) lines in words."""
     match change:
         case Add():
-            for key, text in change.values.items():
-                yield _title(plan, key), "", words(plan, key, text)
+            values = {key: words(plan, key, text) for key, text in change.values.items()}
+            yield _title(plan, NAME), "", values.pop(NAME, "")
+            yield "", "", " · ".join(f"{_title(plan, key)} {text}" for key, text in values.items())
         case Update():
             for key, text in change.after.items():
                 yield _title(plan, key), words(plan, key, change.before[key]), words(plan, key, text) or "(cleared)"
@@ -149,7 +153,7 @@ def print_report(plan: Plan, report: Report) -> None:
     counts = {word: sum(kind_of(change) == kind for change in done) for kind, word in kinds.items()}
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing changed"
     out = console()
-    out.print(f"Done: {told}, in {report.write_requests} write requests (run {report.run_id}).")
+    out.print(f"Done: {told}, in {_requests(report.write_requests)} (run {report.run_id}).")
     for outcome, title in (
         ("conflict", "Somebody edited these meanwhile; left as they are:"),
         ("failed", "Refused by the account:"),

@@ -1,4 +1,8 @@
-"""A port of this machine, served by uvicorn in a thread of its own."""
+"""A port of this machine, served by uvicorn's protocol in a thread of its own.
+
+`uvicorn.Server` is left out: it looks only ten times a second whether to stop and then waits another tenth,
+which is most of what a test with its own emulator would take. It also has no way to drop a connection.
+"""
 
 from __future__ import annotations
 
@@ -15,32 +19,54 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
 METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
-START_S = 10
+GRACE_S = 1
+POLL_S = 0.002
 
 
 class Port:
     """Answers every request on `number` (0 = a free one) with `answer`, until closed."""
 
     def __init__(self, answer: Callable[[Request], Awaitable[Response]], number: int) -> None:
-        self._transports: dict[object, asyncio.Transport] = {}
-        self._socket = _listen(number)
-        self.number: int = self._socket.getsockname()[1]
-        self._server = _Server(_config(answer, self._transports))
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name=f"emulator-{self.number}", daemon=True
+        self._config = uvicorn.Config(
+            Starlette(routes=[Route("/{path:path}", answer, methods=METHODS)]),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=60,
         )
+        self._config.load()
+        self._state = ServerState()
+        self._transports: dict[object, asyncio.Transport] = {}
+        self._loop = asyncio.new_event_loop()
+        self._leaving = asyncio.Event()
+        try:
+            self._socket = _listen(number)
+        except BaseException:
+            self._loop.close()
+            raise
+        self.number: int = self._socket.getsockname()[1]
+        # The socket listens already: whoever connects before the thread accepts is kept waiting, not refused.
+        self._thread = threading.Thread(target=self._run, name=f"emulator-{self.number}", daemon=True)
         self._thread.start()
-        if not self._server.ready.wait(START_S):
-            self.close()
-            raise RuntimeError("the emulator did not start")
 
     def close(self) -> None:
         """Ends the thread and closes the port; a request in flight has a second to finish."""
-        self._server.should_exit = True
+        self._loop.call_soon_threadsafe(self._leaving.set)
         self._thread.join()
+        self._loop.close()
         self._socket.close()
+
+    async def pause(self, delay_s: float) -> bool:
+        """Waits; true if the port is closing instead."""
+        try:
+            await asyncio.wait_for(self._leaving.wait(), delay_s)
+        except TimeoutError:
+            return False
+        return True
 
     async def drop(self, request: Request) -> None:
         """Resets the request's connection and waits until the server has noticed."""
@@ -50,47 +76,43 @@ class Port:
         while (await request.receive())["type"] != "http.disconnect":
             continue
 
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
 
-class _Server(uvicorn.Server):
-    """Tells when it is ready."""
+    async def _serve(self) -> None:
+        server = await self._loop.create_server(self._protocol, sock=self._socket)
+        await self._leaving.wait()
+        server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        end_s = self._loop.time() + GRACE_S
+        while (self._transports or self._state.tasks) and self._loop.time() < end_s:
+            await asyncio.sleep(POLL_S)
+        for transport in list(self._transports.values()):
+            transport.abort()
+        await asyncio.sleep(0)
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
+    def _protocol(self) -> H11Protocol:
+        return _Protocol(self._config, self._state, self._transports)
 
 
-def _config(
-    answer: Callable[[Request], Awaitable[Response]], transports: dict[object, asyncio.Transport]
-) -> uvicorn.Config:
-    class Protocol(H11Protocol):
-        """Remembers open connections by their far end, so that one can be dropped without an answer."""
+class _Protocol(H11Protocol):
+    """Remembers open connections by their far end, so that one can be dropped without an answer."""
 
-        def connection_made(self, transport: BaseTransport) -> None:
-            assert isinstance(transport, asyncio.Transport)
-            self._far_end = tuple(transport.get_extra_info("peername"))
-            transports[self._far_end] = transport
-            super().connection_made(transport)
+    def __init__(self, config: uvicorn.Config, state: ServerState, transports: dict[object, asyncio.Transport]) -> None:
+        super().__init__(config, state, {})
+        self._open = transports
 
-        def connection_lost(self, error: Exception | None) -> None:
-            transports.pop(self._far_end, None)
-            super().connection_lost(error)
+    def connection_made(self, transport: BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._far_end = tuple(transport.get_extra_info("peername"))
+        self._open[self._far_end] = transport
+        super().connection_made(transport)
 
-    app = Starlette(routes=[Route("/{path:path}", answer, methods=METHODS)])
-    return uvicorn.Config(
-        app,
-        http=Protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-        timeout_keep_alive=60,
-    )
+    def connection_lost(self, error: Exception | None) -> None:
+        self._open.pop(self._far_end, None)
+        super().connection_lost(error)
 
 
 def _listen(port: int) -> socket.socket:

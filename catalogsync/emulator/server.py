@@ -7,7 +7,6 @@ need no token and answer only this machine.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import signal
@@ -17,6 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from dataclasses import field as dataclass_field
+from email.utils import formatdate
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -237,7 +237,8 @@ class Emulator:
 
     async def _strike(self, fault: Fault) -> None:
         if fault.effect == "delay":
-            await asyncio.sleep(fault.delay_s)
+            if await self.running.port.pause(fault.delay_s):
+                raise _Dropped
         elif fault.effect == "drop":
             raise _Dropped
         elif fault.call is not None:
@@ -324,7 +325,11 @@ def _parsed(body: bytes) -> Any:
 
 
 def _response(answer: Answer, now_s: int) -> Response:
-    headers = {"X-Request-Id": secrets.token_hex(16), "Runtime-Timestamp": str(now_s)}
+    headers = {
+        "Date": formatdate(now_s, usegmt=True),
+        "X-Request-Id": secrets.token_hex(16),
+        "Runtime-Timestamp": str(now_s),
+    }
     if answer.content_type:
         headers["Content-Type"] = answer.content_type
     return Response(answer.body, answer.status, headers)

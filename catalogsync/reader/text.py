@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -429,7 +430,7 @@ def find_dialect(head: str, cut: bool, delimiter: str | None, quote: str | None,
             if score is not None and (best is None or (*score, -rank) > best[0]):
                 best = (*score, -rank), candidate
     found = best[1] if best else delimiter or ONE_COLUMN
-    blank_before_quote = bool(marks[0]) and _blank_before_quotes(head, cut, found, marks[0])
+    blank_before_quote = bool(marks[0]) and _blank_before_quotes(head, found, marks[0])
     return Dialect(found, marks[0], blank_before_quote)
 
 
@@ -455,11 +456,12 @@ def _evenness(records: Sequence[list[str] | str], expect: Collection[str]) -> tu
     return float(found), round(share, 2), float(usual)
 
 
-def _blank_before_quotes(head: str, cut: bool, delimiter: str, quote: str) -> bool:
+def _blank_before_quotes(head: str, delimiter: str, quote: str) -> bool:
     """Whether a blank at the start of a value always comes before a quote, as in ``"1"; "name"``."""
-    rows = [row for row in _head_rows(head, cut, Dialect(delimiter, quote)) if not isinstance(row, str)]
-    indented = [cell for row in rows for cell in row if cell.startswith(" ")]
-    return bool(indented) and all(cell.startswith(f" {quote}") for cell in indented)
+    mark, between = re.escape(quote), re.escape(delimiter)
+    bare = re.sub(f"{mark}(?:[^{mark}]|{mark}{mark})*{mark}", "\0", head)
+    after_blank = re.findall(f"{between} +(.)", bare, re.DOTALL)
+    return bool(after_blank) and set(after_blank) == {"\0"}
 
 
 def _announced_delimiter(body: bytes) -> tuple[str, int] | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -140,3 +143,45 @@ def test_excess_with_a_pause_between_does_not_block() -> None:
 def test_each_token_has_its_own_rate() -> None:
     limit = RateLimit(1, 0)
     assert [limit.judge(token, 0.0) for token in ("a", "b", "a")] == ["admitted", "admitted", "over"]
+
+
+def test_a_stop_does_not_wait_for_a_delayed_request_and_does_not_apply_it(tmp_path: Path) -> None:
+    db = tmp_path / "account.db"
+    emulator = Emulator(db, seed=SEED, rps=0)
+    emulator.start()
+    emulator.fault("delay=60 POST")
+    url, headers = f"{emulator.url}/api/v2/catalog_elements", {"Authorization": f"Bearer {emulator.token}"}
+    with pytest.raises(requests.Timeout):
+        requests.post(url, json={"delete": [41873]}, headers=headers, timeout=0.1)
+    emulator.stop()
+    with Emulator(db) as again:
+        assert again.store.element(41873) is not None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_in_the_foreground_it_serves_until_a_signal(number: signal.Signals) -> None:
+    program = (
+        "from catalogsync.emulator.server import Emulator\n"
+        "emulator = Emulator()\n"
+        "emulator.start()\n"
+        "print(emulator.url, flush=True)\n"
+        "print(emulator.serve_forever(), flush=True)\n"
+    )
+    command = [sys.executable, "-W", "error", "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert requests.get(process.stdout.readline().strip(), timeout=10).status_code == 401
+        process.send_signal(number)
+        said, complained = process.communicate(timeout=10)
+    assert (said.strip(), complained, process.returncode) == (str(int(number)), "", 0)
+
+
+def test_it_imports_nothing_of_the_client() -> None:
+    program = (
+        "import sys, catalogsync.emulator.server\n"
+        "print([name for name in sys.modules if name.startswith('catalogsync.')"
+        " and not name.startswith('catalogsync.emulator')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,58 @@
+"""Whatever is sent, the answer is one the API knows: never a 500, never half a batch that says nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .conftest import Session
+
+# The emulator keeps what earlier examples stored; nothing that is checked here depends on it.
+SHARED = settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+
+KEYS = ["id", "name", "catalog_id", "values", "value", "subtype", "custom_fields", "updated_at", "request_id", "code"]
+KEYS += ["origin", "type", "element_type", "enums", "enum", "discount", "can_add_elements"]
+SCALARS: st.SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.sampled_from([4220, 41873, "41872", 10**30, "9" * 40, *range(4400049, 4400077), 3692539, "\ud800"]),
+)
+ANYTHING = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+)
+VALUES = st.fixed_dictionaries({"id": st.integers(4400049, 4400076), "values": ANYTHING})
+ENTRY = st.fixed_dictionaries(
+    {"catalog_id": st.just(4220), "name": SCALARS, "custom_fields": st.lists(VALUES, max_size=3)}
+)
+
+
+@pytest.mark.parametrize("path", ["/api/v2/catalog_elements", "/api/v2/catalogs", "/api/v2/fields"])
+@SHARED
+@given(
+    body=st.dictionaries(
+        st.sampled_from(["add", "update", "delete"]), st.lists(ENTRY | ANYTHING, max_size=3) | ANYTHING, max_size=3
+    )
+)
+def test_any_json_is_answered(session: Session, path: str, body: Any) -> None:
+    answer = session.http.post(session.emulator.url + path, data=json.dumps(body), timeout=10)
+    assert answer.status_code in (200, 400), answer.text
+    answer.json()
+    for target in ("/api/v2/catalog_elements?catalog_id=4220", "/api/v2/account?with=custom_fields"):
+        assert session.get(target).status_code in (200, 204)
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "x", "9" * 15, "9" * 40, "1.5", "%00", "%ff"])
+@pytest.mark.parametrize("name", ["id", "id[]", "page", "limit_rows", "limit_offset", "term", "catalog_id"])
+def test_any_argument_is_answered(session: Session, name: str, value: str) -> None:
+    catalog = "" if name == "catalog_id" else "catalog_id=4220&"
+    assert session.get(f"/api/v2/catalog_elements?{catalog}{name}={value}").status_code in (200, 204, 400)
+    assert session.get(f"/api/v2/catalogs?{name}={value}").status_code in (200, 204)
