@@ -25,6 +25,7 @@ from __future__ import annotations
 import difflib
 import html
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -74,6 +75,8 @@ DAMAGED_CODE = r"\s*[+-]?\d+(?:[.,]\d+)?[eE]\+?\d+\s*"
 """A code that Excel shortened, as in ``8.80609E+12``: its last digits are gone for good."""
 
 _EXPONENT = re.compile(DAMAGED_CODE)
+_LONGEST_NUMBER = 100
+"""No number that people write is longer, and `_NUMBER` takes quadratic time on what only looks like one."""
 
 
 class CellError(ValueError):
@@ -83,6 +86,10 @@ class CellError(ValueError):
         super().__init__(what)
         self.what = what
         self.hint = hint
+
+
+class UnknownOption(CellError):
+    """A label that names no option; `unknown: skip` passes over it."""
 
 
 def quoted(text: str, limit: int = 60) -> str:
@@ -116,12 +123,12 @@ def canonical_number(text: str) -> str:
         number = Decimal(text)
     except InvalidOperation:
         return text
-    return plain_decimal(number) if number.is_finite() else text
+    return plain_decimal(number) if number.is_finite() and abs(number.adjusted()) < 1000 else text
 
 
 def currency_of(text: str) -> str:
     """The currency written beside a number: its code, "" where there is none or the text is no number."""
-    match = _NUMBER.fullmatch(text.strip())
+    match = _NUMBER.fullmatch(text.strip()) if len(text) <= _LONGEST_NUMBER else None
     if not match:
         return ""
     marks = [m for m in (match["before"].strip(), match["after"].strip()) if m and m != "%"]
@@ -136,7 +143,7 @@ def parse_number(text: str, column: Column) -> str:
     if _CANONICAL.fullmatch(text):
         return text
     wrong = CellError(f"{quoted(text)} is not a number")
-    if len(text) > 100:  # the pattern below takes quadratic time on text that is far from a number
+    if len(text) > _LONGEST_NUMBER:
         raise wrong
     match = _NUMBER.fullmatch(text.strip())
     if _EXPONENT.fullmatch(text):
@@ -175,7 +182,10 @@ def _folded(label: str) -> str:
 
 
 def option_id(label: str, column: Column) -> int:
-    """The option that a sheet's label means: the mapping's `enums`, then the caption, then ignoring case and blanks."""
+    """The option that a sheet's label means: the mapping's `enums`, then the caption, then ignoring case and blanks.
+
+    Last the option's own id, which an export writes where captions would not be read back.
+    """
     label = label.strip()
     if label in column.labels:
         return column.labels[label]
@@ -189,17 +199,19 @@ def option_id(label: str, column: Column) -> int:
             f"{quoted(label)} names {len(found)} options ({', '.join(map(str, found))})",
             "say which under `enums:`",
         )
+    if label.isdecimal() and int(label) in enums:
+        return int(label)
     captions = [html.unescape(caption) for caption in enums.values()]
     near = difflib.get_close_matches(label, captions, n=1) or captions[:5]
     hint = f"did you mean {quoted(near[0])}?" if len(near) == 1 else f"options: {', '.join(near)}"
-    raise CellError(f"{quoted(label)} is not an option", hint if near else "the field has no options")
+    raise UnknownOption(f"{quoted(label)} is not an option", hint if near else "the field has no options")
 
 
 def parse_option(text: str, column: Column) -> str:
     """One option: its id. With `unknown: skip` an unknown label counts as empty."""
     try:
         return str(option_id(text, column))
-    except CellError:
+    except UnknownOption:
         if column.unknown == "skip":
             return ""
         raise
@@ -220,7 +232,7 @@ def join_ids(ids: Any) -> str:
 def caption(column: Column, id_: str) -> str:
     """The caption of an option id, the id itself where the schema does not know it."""
     enums = column.field.enums if column.field else {}
-    return html.unescape(enums[int(id_)]) if id_.isdigit() and int(id_) in enums else id_
+    return html.unescape(enums[int(id_)]) if id_.isdecimal() and int(id_) in enums else id_
 
 
 # --- checkbox, dates -----------------------------------------------------------------------------------------
@@ -266,10 +278,10 @@ def _moment(text: str, column: Column) -> datetime:
 
 
 def _read_clock(day: str, clock: str, layout: str, text: str) -> datetime:
-    offset = re.search(r"(?:Z|[+-]\d\d:?\d\d)$", clock)
-    bare = clock[: offset.start()] if offset else clock
+    offset = re.search(r"(?:Z|[+-]\d\d:?\d\d(?::\d\d)?)$", clock)
+    bare = clock[: offset.start()].rstrip() if offset else clock
     try:
-        if not bare:
+        if not clock:
             return datetime.strptime(day, layout)  # noqa: DTZ007 - as above
         stamp = f"{day} {bare}"
         layout = f"{layout} {_TIME_SHAPES[len(bare)]}"
@@ -292,12 +304,37 @@ def parse_date_time(text: str, column: Column) -> str:
     """A moment in the account's time zone. Local times that clocks skip or repeat are refused."""
     moment = _moment(text, column)
     zone = ZoneInfo(column.timezone)
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-    unix_s = int(aware.timestamp())
-    local = datetime.fromtimestamp(unix_s, zone)
-    if int(local.replace(fold=0).timestamp()) != unix_s or (not moment.tzinfo and local.replace(tzinfo=None) != moment):
-        raise CellError(f"{quoted(text)} falls into the hour that clocks skip or repeat in {column.timezone}")
+    if moment.tzinfo is None:
+        if _is_skipped_or_repeated(moment, zone):
+            what = f"{quoted(text)} falls into the hour that clocks skip or repeat in {column.timezone}"
+            raise CellError(what, "write the offset too, as in 2024-10-27 03:30:00+02:00")
+        moment = moment.replace(tzinfo=zone)
+    unix_s = math.floor(moment.timestamp())
+    if _local(unix_s, zone) is None:
+        raise CellError(f"{quoted(text)} is outside the years 1 to 9999 in {column.timezone}")
     return str(unix_s)
+
+
+def _is_skipped_or_repeated(naive: datetime, zone: ZoneInfo) -> bool:
+    first, second = (naive.replace(tzinfo=zone, fold=fold).timestamp() for fold in (0, 1))
+    return first != second
+
+
+def _local(unix_s: int, zone: ZoneInfo) -> datetime | None:
+    """A moment on the clocks of a zone; None outside the years that a calendar holds."""
+    try:
+        return datetime.fromtimestamp(unix_s, zone)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _show_date_time(unix_s: int, zone: ZoneInfo) -> str:
+    """Local time; with its offset where clocks show the same time twice."""
+    local = _local(unix_s, zone)
+    if local is None:
+        return str(unix_s)
+    naive = local.replace(tzinfo=None, fold=0)
+    return (local if _is_skipped_or_repeated(naive, zone) else naive).isoformat(" ", "seconds")
 
 
 # --- structured ----------------------------------------------------------------------------------------------
@@ -310,7 +347,8 @@ def canonical_items(items: Any) -> str:
 
     def tidy(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
-            return {k: tidy(v, k) for k, v in sorted(value.items()) if v not in (None, "", {}, [])}
+            tidied = {k: tidy(v, k) for k, v in sorted(value.items())}
+            return {k: v for k, v in tidied.items() if v not in (None, "", {}, [])}
         if isinstance(value, list):
             return [tidy(entry) for entry in value]
         if key in _ITEM_NUMBERS or (isinstance(value, int | float | Decimal) and not isinstance(value, bool)):
@@ -324,14 +362,16 @@ def parse_items(text: str, column: Column) -> str:
     """A JSON list of objects, as an invoice's `items` field holds them (api notes 1.3)."""
     try:
         items = json.loads(text, parse_float=Decimal)
-    except ValueError:
-        items = None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise CellError(
-            f"{quoted(text)} is not a JSON list of objects",
-            '[{"description": "Oak", "unit_price": "9.5", "quantity": "2"}]',
-        )
-    return canonical_items(items)
+        if isinstance(items, list) and all(isinstance(item, dict) for item in items):
+            canonical = canonical_items(items)
+            canonical.encode("utf-8")  # half a surrogate pair cannot be stored anywhere
+            return canonical
+    except (ValueError, RecursionError):
+        pass
+    raise CellError(
+        f"{quoted(text)} is not a JSON list of objects",
+        '[{"description": "Oak", "unit_price": "9.5", "quantity": "2"}]',
+    )
 
 
 # --- the registry --------------------------------------------------------------------------------------------
@@ -381,7 +421,7 @@ def parse_column(cells: pd.Series, column: Column) -> tuple[pd.Series, dict[str,
 
 
 def show(canonical: str, column: Column) -> str:
-    """Canonical text as a person reads it, and as the same column's parser reads it back."""
+    """Canonical text as a person reads it."""
     if not canonical:
         return ""
     if column.type == "multiselect":
@@ -395,10 +435,22 @@ def show(canonical: str, column: Column) -> str:
         return caption(column, canonical)
     if column.type == "checkbox":
         return "yes" if canonical == "1" else "no"
-    if column.type == "date_time" and canonical.lstrip("-").isdigit():
-        zone = ZoneInfo(column.timezone or "UTC")
-        return datetime.fromtimestamp(int(canonical), zone).strftime("%Y-%m-%d %H:%M:%S")
+    if column.type == "date_time" and re.fullmatch("-?[0-9]{1,15}", canonical):
+        return _show_date_time(int(canonical), ZoneInfo(column.timezone or "UTC"))
     return canonical
+
+
+def show_exactly(canonical: str, column: Column) -> str:
+    """As `show`, but always what the same column's parser reads back: options by id where captions are not."""
+    shown = show(canonical, column)
+    if not shown or column.type not in OPTION_TYPES:
+        return shown
+    try:
+        if PARSERS[column.type](shown, column) == canonical:
+            return shown
+    except CellError:
+        pass
+    return (column.split or ";").join(canonical.split(","))
 
 
 def as_date(canonical: str) -> date | None:

@@ -23,6 +23,8 @@ from catalogsync.reader.sheet import column_index, column_letter, tidy_header
 
 YamlPath = tuple[str | int, ...]
 
+_BY_LETTER = re.compile(r"column ([A-Z]{1,3})")
+
 _MAX_NODES = 200_000
 """More nodes than any person's mapping has: aliases that multiply are stopped here."""
 
@@ -123,9 +125,8 @@ class MappingFile(_Strict):
 
     @property
     def headers(self) -> tuple[str, ...]:
-        """Every header of the sheet that the mapping names."""
-        named = [*self.columns, *(tidy_header(part) for alternative in self.key for part in alternative)]
-        return tuple(dict.fromkeys(named))
+        """Every header of the sheet that the mapping names; columns addressed by letter have none."""
+        return tuple(header for header in self.columns if not _BY_LETTER.fullmatch(header))
 
     def problem(self, path: YamlPath, what: str, hint: str = "") -> Problem:
         """A problem at a key of this file."""
@@ -322,7 +323,7 @@ def _position(file: MappingFile, at: YamlPath, header: str, headers: Sequence[st
             file.problem(at, f"the sheet has {fields.quoted(header)} {len(places)} times ({letters})", hint)
         )
         return -1
-    by_letter = re.fullmatch(r"column ([A-Z]{1,3})", header)
+    by_letter = _BY_LETTER.fullmatch(header)
     if by_letter and column_index(by_letter[1]) < len(headers):
         return column_index(by_letter[1])
     known = [name for name in headers if name]

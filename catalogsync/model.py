@@ -120,7 +120,8 @@ class Ceiling:
         return count <= (self.amount * existing_count / 100 if self.is_percent else self.amount)
 
     def __str__(self) -> str:
-        return f"{self.amount:g}%" if self.is_percent else f"{self.amount:g}"
+        number = str(int(self.amount)) if self.amount.is_integer() else repr(self.amount)
+        return f"{number}%" if self.is_percent else number
 
 
 @dataclass(frozen=True, slots=True)

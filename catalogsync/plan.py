@@ -174,7 +174,7 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             guards={kind: Ceiling.parse(text) for kind, text in tree["guards"].items()},
         )
         digest = plan.digest
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"{name}: the plan is damaged ({error}); plan again") from None
     if digest != tree.get("digest"):
         raise UserError(f"{name}: the changes are not those the plan was made with (digest {digest}); plan again")
@@ -192,6 +192,6 @@ def load_plan(path: Path) -> Plan:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise UserError(f"{path}: not a plan in JSON; `catalogsync plan … --out plan.json` makes one") from None
     return from_json(tree, str(path))

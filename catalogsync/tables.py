@@ -97,6 +97,7 @@ class _Rows:
     readable: Bools
     rejected: list[Problem]
     warnings: list[Problem]
+    dropped_rows: int = 0
 
     def reject(
         self, bad: Bools, column: model.Column, tell: Callable[[str], fields.CellError], *, is_key: bool
@@ -145,38 +146,42 @@ def desired_table(sheet: Sheet, mapping: model.Mapping) -> Desired:
         warnings=tuple(rows.warnings),
         seen=pd.Index(keys[rows.readable].unique(), dtype="str"),
         sheet_rows=count + lost_records,
-        rejected_rows=int((~rows.good).sum()) + lost_records,
+        rejected_rows=int((~rows.good).sum()) - rows.dropped_rows + lost_records,
         unreadable_rows=int((~rows.readable).sum()) + lost_records,
     )
 
 
 def _reject_unread_cells(rows: _Rows, mapping: model.Mapping, key_columns: set[str]) -> None:
     """What the reader could not read faithfully counts where the mapping uses it."""
-    used = {column.position: column.key for column in mapping.columns}
+    used = {column.position for column in mapping.columns}
+    key_places = {column.position for column in mapping.columns if column.key in key_columns}
     for problem in rows.sheet.problems:
         if problem.column is not None and problem.column not in used:
             continue
         rows.rejected.append(Problem(rows.sheet.address_of(problem), problem.what, problem.hint))
         if problem.position is not None:
             rows.good[problem.position] = False
-            if problem.column is None or used[problem.column] in key_columns:
+            if problem.column is None or problem.column in key_places:
                 rows.readable[problem.position] = False
 
 
 def _read_column(rows: _Rows, column: model.Column, *, is_key: bool) -> pd.Series:
     """One column as canonical text; cells that cannot be read reject their rows and come out empty."""
     cells = rows.sheet.cells[column.position]
-    unread = {p.position for p in rows.sheet.problems if p.column == column.position and p.position is not None}
-    if unread:
-        cells = cells.copy()
-        cells.iloc[sorted(unread)] = ""
+    problems = [p for p in rows.sheet.problems if p.column in (None, column.position)]
+    unread = np.zeros(len(cells), dtype=bool)
+    unread[[p.position for p in problems if p.position is not None]] = True
+    if unread.any():
+        cells = cells.mask(unread, "")
     values, errors = fields.parse_column(cells, column)
     if errors:
-        rows.reject(cells.isin(list(errors)).to_numpy(bool), column, errors.__getitem__, is_key=is_key)
+        wrong = cells.isin(list(errors)).to_numpy(bool)
+        rows.reject(wrong, column, errors.__getitem__, is_key=is_key)
+        unread |= wrong
     if column.blank == "error":
-        blank = (values == "").to_numpy(bool) & rows.good
+        blank = (values == "").to_numpy(bool) & ~unread
         rows.reject(blank, column, lambda _: fields.CellError("is empty", "`blank: error` refuses that"), is_key=is_key)
-    if column.type in fields.TEXT_TYPES:
+    if column.type not in fields.PARSERS:
         damaged = cells.str.fullmatch(fields.DAMAGED_CODE).to_numpy(bool)
         if is_key:
             rows.reject(damaged, column, _damaged, is_key=True)
@@ -241,6 +246,7 @@ def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> Non
     dropped = counted.duplicated(keep=mapping.duplicates).to_numpy(bool) & rows.readable
     tell = fields.CellError("a row with this key is already taken", f"`duplicates: {mapping.duplicates}`")
     rows.warn(dropped, column, lambda _: tell)
+    rows.dropped_rows = int((dropped & rows.good).sum())
     rows.good &= ~dropped
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
@@ -24,13 +26,15 @@ from catalogsync.model import Column
 _MAX_DIGITS = 15
 """What a workbook keeps of a number; longer ones are written as text."""
 
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _MAX_CELL = 32_767
 _MAX_ROWS = 1_048_575
 
 
 def write_xlsx(path: Path, elements: pd.DataFrame, columns: Sequence[Column], title: str) -> None:
     """Write elements (canonical text by column key) as a workbook with one tab."""
-    _refuse_too_large(path, elements, columns)
+    shown = [_shown(elements, column) for column in columns]
+    _refuse_too_large(path, shown, columns)
     with _replacing(path) as temporary:
         options = {"constant_memory": True, "strings_to_numbers": False, "strings_to_formulas": False}
         with xlsxwriter.Workbook(str(temporary), {**options, "strings_to_urls": False}) as book:
@@ -38,7 +42,6 @@ def write_xlsx(path: Path, elements: pd.DataFrame, columns: Sequence[Column], ti
             bold = book.add_format({"bold": True, "bg_color": "#E8EEF4", "bottom": 1})
             wrapped = book.add_format({"text_wrap": True, "valign": "top"})
             dated = book.add_format({"num_format": "yyyy-mm-dd", "align": "left"})
-            shown = [_shown(elements, column) for column in columns]
             for place, (column, texts) in enumerate(zip(columns, shown, strict=True)):
                 sheet.set_column(place, place, _width(column, texts))
             sheet.freeze_panes(1, 0)
@@ -71,7 +74,7 @@ WRITERS: Mapping[str, Callable[[Path, pd.DataFrame, Sequence[Column], str], None
 def _shown(elements: pd.DataFrame, column: Column) -> list[str]:
     """A column as people read it, by distinct value."""
     codes, texts = pd.factorize(elements[column.key])
-    shown = [fields.show(text, column) for text in texts]
+    shown = [fields.show_exactly(text, column) for text in texts]
     return [shown[code] for code in codes]
 
 
@@ -80,7 +83,7 @@ CellWriter = Callable[[Worksheet, int, int, str], None]
 
 def _cell_writer(column: Column, wrapped: Format, dated: Format) -> CellWriter:
     def number(sheet: Worksheet, row: int, place: int, text: str) -> None:
-        if sum(char.isdigit() for char in text) <= _MAX_DIGITS:
+        if _NUMBER.fullmatch(text) and sum(char.isdigit() for char in text) <= _MAX_DIGITS:
             sheet.write_number(row, place, float(text))
         else:
             sheet.write_string(row, place, text)
@@ -107,15 +110,15 @@ def _width(column: Column, texts: Sequence[str]) -> int:
 
 def _tab_name(title: str) -> str:
     """A tab name that Excel accepts: no reserved characters, 31 at most."""
-    return "".join(char for char in title if char not in "[]:*?/\\").strip("'")[:31].strip() or "Catalog"
+    name = "".join(char for char in title if char.isprintable() and char not in "[]:*?/\\").strip(" '")
+    return name[:31].strip(" '") or "Catalog"
 
 
-def _refuse_too_large(path: Path, elements: pd.DataFrame, columns: Sequence[Column]) -> None:
-    if len(elements) > _MAX_ROWS:
-        raise UserError(f"{path.name}: {len(elements)} elements are more than a workbook holds; export to .csv")
-    for column in columns:
-        texts = elements[column.key]
-        if len(texts) and int(texts.str.len().max()) > _MAX_CELL:
+def _refuse_too_large(path: Path, shown: Sequence[Sequence[str]], columns: Sequence[Column]) -> None:
+    for column, texts in zip(columns, shown, strict=True):
+        if len(texts) > _MAX_ROWS:
+            raise UserError(f"{path.name}: {len(texts)} elements are more than a workbook holds; export to .csv")
+        if max(map(len, texts), default=0) > _MAX_CELL:
             raise UserError(f"{path.name}: “{column.header}” has a text longer than a cell holds; export to .csv")
 
 
@@ -128,6 +131,8 @@ def _replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except PermissionError:
         raise UserError(f"{path}: cannot be written; is it open in another program?") from None
+    except FileCreateError as error:
+        raise UserError(f"{path}: cannot be written ({error})") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from None
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,13 @@ SPREADSHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
-def read_bytes(folder: Path, content: bytes, options: ReadOptions = ReadOptions(), **more: object) -> Sheet:  # noqa: B008
+DETECT = ReadOptions()
+
+
+def read_bytes(folder: Path, content: bytes, options: ReadOptions = DETECT, *, expect: Collection[str] = ()) -> Sheet:
     path = folder / "prices.csv"
     path.write_bytes(content)
-    return read_sheet(path, options, **more)  # type: ignore[arg-type]
+    return read_sheet(path, options, expect=expect)
 
 
 def table(sheet: Sheet) -> list[list[str]]:
@@ -65,7 +68,8 @@ def zip_xlsx(path: Path, sheet_xml: str, *, styles_xml: str = "", more: Mapping[
 
 
 def worksheet(rows: str) -> str:
-    return f'<?xml version="1.0" encoding="UTF-8"?><worksheet xmlns="{SPREADSHEET}"><sheetData>{rows}</sheetData></worksheet>'
+    declaration = '<?xml version="1.0" encoding="UTF-8"?>'
+    return f'{declaration}<worksheet xmlns="{SPREADSHEET}"><sheetData>{rows}</sheetData></worksheet>'
 
 
 OPENDOCUMENT = " ".join(

@@ -29,8 +29,8 @@ def connect(account: Account, *, rps: float = CEILING_RPS, on_wait: Callable[[st
     """A client for an account. `rps` is the ceiling of requests per second, 0 for none."""
     transport: Transport = HttpTransport(account)
     if rps:
-        bucket_file = state_folder() / "rate" / f"{_file_name(account.url)}.sqlite"
-        transport = RateLimited(transport, bucket_file=bucket_file, rps=rps)
+        turns_file = state_folder() / "rate" / f"{_file_name(account.url)}.sqlite"
+        transport = RateLimited(transport, turns_file=turns_file, rps=rps)
     return Client(DIALECTS[account.api](), Retrying(transport, on_wait=on_wait))
 
 

@@ -263,6 +263,8 @@ def _without_bom(path: Path, data: bytes) -> Encoding:
     name = "utf-16-le" if odd > even else "utf-16-be"
     half = len(sample) / 2
     clear = max(even, odd) > 0.2 * half and min(even, odd) < 0.02 * half
+    text = sample[: len(sample) // 2 * 2].decode(name, "replace")
+    clear = clear and sum(1 for letter in text if letter.isprintable() or letter in "\t\r\n") > 0.98 * len(text)
     if not clear or len(data) % 2 or _undecodable(data, name) is not None:
         raise wrong_type(path, "a binary file")
     return Encoding(name, "likely: every other byte is zero")
@@ -292,10 +294,10 @@ def _single_byte_encoding(path: Path, data: bytes) -> Encoding:
             "Save it again as UTF-8, or set --encoding."
         )
     disorder = {
-        match.encoding: match.chaos
+        possible[match.encoding]: match.chaos
         for match in charset_normalizer.from_bytes(sample, cp_isolation=list(possible), threshold=0.5)
     }
-    scores = {name: likelihood(text) - disorder.get(name, 0.5) for name, text in possible.items()}
+    scores = {name: likelihood(text) - 0.5 * disorder.get(text, 0.5) for name, text in possible.items()}
     ranking = sorted(scores, key=lambda name: -scores[name])
     best = ranking[0]
     rivals = [
@@ -308,7 +310,8 @@ def _single_byte_encoding(path: Path, data: bytes) -> Encoding:
         )
     others = [name for name in ranking[1:] if possible[name] != possible[best]]
     margin = scores[best] - scores[others[0]] if others else 1.0
-    sure = "likely" if margin < 2 * TIE_MARGIN else "very likely"
+    words = set(re.findall(rb"[\w\x80-\xff]*[\x80-\xff][\w\x80-\xff]*", sample))
+    sure = "very likely" if margin >= 2 * TIE_MARGIN and len(words) >= _FEW_WORDS else "likely"
     return Encoding(best, f"{sure}: {100 * scores[best]:.0f} of 100 points, next {_next(others, scores)}")
 
 
@@ -317,7 +320,7 @@ def _next(others: list[str], scores: Mapping[str, float]) -> str:
 
 
 def _telling_lines(data: bytes) -> bytes:
-    """The lines that hold something beyond ASCII, from anywhere in the file."""
+    """Lines that hold something beyond ASCII, among them at least one for each such byte in the file."""
     lines: list[bytes] = []
     size = 0
     for match in re.finditer(rb"[^\r\n]{0,500}[\x80-\xff][^\r\n]{0,500}", data):
@@ -325,6 +328,12 @@ def _telling_lines(data: bytes) -> bytes:
         size += len(match.group())
         if size > _SAMPLE_BYTES:
             break
+    missing = data.translate(None, bytes(range(128)) + b"".join(lines))
+    while missing:
+        octet = missing[:1]
+        found = data.find(octet)
+        lines.append(re.split(rb"[\r\n]", data[max(0, found - 100) : found])[-1] + data[found : found + 1])
+        missing = missing.replace(octet, b"")
     return b"\n".join(lines)
 
 
@@ -370,7 +379,10 @@ _ALPHABETS: tuple[tuple[str, str], ...] = (
 )
 _VOWELS = frozenset("aeiouyáàâãäåăąæéèêëěęíìîïóòôõöőøœúùûüůűýÿаеёиоуыэюяєіїў")
 _WORD_SYMBOLS = frozenset("¿¡¹²³¼½¾¶£¥¦¬¤¸¨¯´˙˛ˇ˘˝•†‡‰‹›")
+_ONE_LETTER_WORDS = frozenset("аявсикоужбієéàèêáóúåæøőö")
+_SOFT_BEFORE_VOWEL = re.compile("[ńćśź][aeiouyóąę]|ñ(?![aeiouáéíóú])")  # Polish has none, Spanish only such
 TIE_MARGIN = 0.04
+_FEW_WORDS = 3
 
 
 def likelihood(text: str) -> float:
@@ -382,7 +394,7 @@ def likelihood(text: str) -> float:
     """
     words = [word for word in re.split(r"[\s;,|\"'()/.:!?<>«»„“”–—№°®™€§…-]+", text) if word and not word.isascii()]
     if not words:
-        return 0.5
+        return 0.9  # signs like ° and € only
     letters = [letter for word in words for letter in word.lower() if letter > "\x7f"]
     in_alphabet = max(sum(1 for letter in letters if letter in alphabet) for _language, alphabet in _ALPHABETS) / len(
         letters
@@ -394,6 +406,8 @@ def likelihood(text: str) -> float:
 
 def _word_sense(word: str) -> float:
     """1 for letters of one script in the usual case; less for signs inside, mixed scripts and case."""
+    if len(word) == 1:
+        return 1.0 if word in _ONE_LETTER_WORDS else 0.2
     if any(letter in _WORD_SYMBOLS or not (letter.isalnum() or letter < "\x80") for letter in word):
         return 0.0
     letters = [letter for letter in word if letter.isalpha()]
@@ -415,4 +429,5 @@ def _pronounceable(word: str) -> float:
     if len(sounds) < 3:
         return 0.7
     odd = len(re.findall("c{4,}|v{3,}", sounds)) + (0 if "v" in sounds else 1)
+    odd += len(_SOFT_BEFORE_VOWEL.findall(word.lower()))
     return 1.0 if not odd else 0.4 / odd

@@ -73,6 +73,13 @@ def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collectio
             f"{path.name} is an {kind} that is cut off or damaged ({error}). "
             "Open it in Excel or LibreOffice and save it again."
         ) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # Rust's, and no Exception: calamine met what it never expected
+            raise
+        raise SheetError(
+            f"{path.name} is an {kind} that is damaged or very unusual. "
+            "Open it in Excel or LibreOffice and save it again."
+        ) from error
 
 
 def _visible_tabs(workbook: calamine.CalamineWorkbook) -> list[str]:
@@ -168,13 +175,19 @@ def _read_tab(
     else:
         header = find_header(head, expect)
         header_row, headers = numbers[header.index], head[header.index]
+    occupied = {column for _row, column in (*marks.errors, *marks.without_value)}
     headers = [""] * left + [tidy_header(name) for name in headers]
+    headers += [""] * (max(occupied, default=-1) + 1 - len(headers))
     table = _Table(len(headers), left, header_row, marks)
+    below = header_row + 1
     for first, block in _blocks(sheet, header_row + 1):
         table.add(first, block)
+        below = first + len(block)
+    # calamine ends where its values end: rows that hold nothing but errors may follow.
+    for row in sorted({row for row, _column in (*marks.errors, *marks.without_value) if row >= below}):
+        table.add(row, [[]])
     columns, rows, problems = table.finish()
     width = len(headers)
-    occupied = {column for _row, column in (*marks.errors, *marks.without_value)}
     while width and not headers[width - 1] and width - 1 not in occupied and not _holds_anything(columns[width - 1]):
         width -= 1
     if not len(rows):
@@ -233,14 +246,17 @@ class _Table:
 
     def add(self, first: int, block: list[list[Any]]) -> None:
         size = len(block)
-        columns: list[pa.Array] = [_empty(size)] * self._left
-        raw: list[Sequence[Any]] = [()] * self._left
+        nothing, no_values = _empty(size), ("",) * size
+        columns: list[pa.Array] = [nothing] * self._left
+        raw: list[Sequence[Any]] = [no_values] * self._left
         found: list[tuple[int, int, str, str]] = []  # row in the block, column, what, hint
         for values in zip(*block, strict=True):
             raw.append(values)
             texts, inexact = column_texts(values)
             found += [(row, len(columns), _inexact(texts[row].as_py()), _INEXACT_HINT) for row in inexact]
             columns.append(texts)
+        columns += [nothing] * (self._width - len(columns))
+        raw += [no_values] * (self._width - len(raw))
         low, high = bisect_left(self._marked, (first,)), bisect_left(self._marked, (first + size,))
         patches: dict[int, dict[int, str]] = {}
         filled: set[int] = set()

@@ -181,7 +181,11 @@ def _openpyxl_marks(path: Path, tab: str) -> Marks:
             marks.errors[place] = str(cell.value)
         elif telling and isinstance(cell.value, int | float) and not isinstance(cell.value, bool):
             marks.set_format(place, telling)
-    filled = {place for place, cell in _openpyxl_cells(path, tab, values=True) if cell.value is not None}
+    filled = {
+        place
+        for place, cell in _openpyxl_cells(path, tab, values=True)
+        if cell.value is not None or cell.data_type in ("s", "str")  # a formula may result in the empty text
+    }
     for place, cell in _openpyxl_cells(path, tab, values=False):
         if cell.data_type == "f" and place not in filled:
             marks.without_value.add(place)

@@ -56,3 +56,19 @@ def test_any_argument_is_answered(session: Session, name: str, value: str) -> No
     catalog = "" if name == "catalog_id" else "catalog_id=4220&"
     assert session.get(f"/api/v2/catalog_elements?{catalog}{name}={value}").status_code in (200, 204, 400)
     assert session.get(f"/api/v2/catalogs?{name}={value}").status_code in (200, 204)
+
+
+def test_half_a_surrogate_pair_is_refused_as_no_text(session: Session) -> None:
+    raw = rb'{"add": [{"catalog_id": 4220, "name": "\uD800"}]}'
+    answer = session.http.post(f"{session.emulator.url}/api/v2/catalog_elements", data=raw, timeout=10)
+    assert (answer.status_code, answer.json()["response"]["error_code"]) == (400, "102")
+    paired = rb'{"add": [{"catalog_id": 4220, "name": "\uD83D\uDE00"}]}'
+    assert session.http.post(f"{session.emulator.url}/api/v2/catalog_elements", data=paired, timeout=10).ok
+    assert session.element(41874)["name"] == "\U0001f600"
+
+
+@pytest.mark.parametrize("number", [10**30, -(10**30), 2**63])
+def test_an_id_beyond_every_integer_is_one_that_does_not_exist(session: Session, number: int) -> None:
+    answer = session.elements({"delete": [number], "update": [{"id": number, "name": "X"}]})
+    assert answer["_embedded"]["items"] == []
+    assert set(answer["_embedded"]["errors"]) == {"update", "delete"}

@@ -1,0 +1,240 @@
+"""Laws 1, 4 and 5 over every field type: random sheets, imported into the emulator over a socket.
+
+A first random sheet is imported, then a second one that shares some of its products; colleagues' data in a
+field that the mapping does not name must stay as it is throughout.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalogsync import sync
+from catalogsync.api.auth import Account
+from catalogsync.api.client import Client, connect
+from catalogsync.emulator.server import Emulator
+from catalogsync.journal import Journal
+from catalogsync.model import Update
+from tests.e2e.conftest import catalog_of, stored_elements
+
+ZONE = ZoneInfo("Europe/Riga")
+LABELS = ["Red", "Green & blue", "Größe “L”", "00123", "no"]
+
+FIELDS = [
+    {"id": 101, "name": "Code", "type": "text"},
+    {"id": 102, "name": "Text", "type": "text"},
+    {"id": 103, "name": "Textarea", "type": "textarea"},
+    {"id": 104, "name": "Numeric", "type": "numeric"},
+    {"id": 105, "name": "Price", "type": "price"},
+    {"id": 106, "name": "Checkbox", "type": "checkbox"},
+    {"id": 107, "name": "Select", "type": "select", "enums": LABELS},
+    {"id": 108, "name": "Radio", "type": "radiobutton", "enums": LABELS},
+    {"id": 109, "name": "Multi", "type": "multiselect", "enums": LABELS},
+    {"id": 110, "name": "Date", "type": "date"},
+    {"id": 111, "name": "Moment", "type": "date_time"},
+    {"id": 112, "name": "Url", "type": "url"},
+    {"id": 113, "name": "Street", "type": "streetaddress"},
+    {"id": 114, "name": "Address", "type": "smart_address"},
+    {"id": 115, "name": "Birthday", "type": "birthday"},
+    {"id": 116, "name": "Entity", "type": "legal_entity"},
+    {"id": 117, "name": "Items", "type": "items"},
+    {"id": 118, "name": "Category", "type": "category", "enums": LABELS},
+    {"id": 199, "name": "Colleagues", "type": "text"},
+]
+
+MAPPING = """
+catalog: 4220
+key: code
+columns:
+  name: name
+  code: Code
+  Text: {field: Text, blank: %(blank)s}
+  Textarea: {field: Textarea, blank: %(blank)s}
+  Numeric: {field: Numeric, decimal: ",", blank: %(blank)s}
+  Price: {field: Price, decimal: ".", blank: %(blank)s}
+  Checkbox: {field: Checkbox, blank: %(blank)s}
+  Select: {field: Select, blank: %(blank)s}
+  Radio: {field: Radio, blank: %(blank)s}
+  Multi: {field: Multi, blank: %(blank)s, split: "|", multi: %(multi)s}
+  Date: {field: Date, blank: %(blank)s}
+  Moment: {field: Moment, blank: %(blank)s}
+  Url: {field: Url, blank: %(blank)s}
+  Street: {field: Street, blank: %(blank)s}
+  City: {field: Address, subtype: city, blank: %(blank)s}
+  Zip: {field: Address, subtype: zip, blank: %(blank)s}
+  Birthday: {field: Birthday, blank: %(blank)s}
+  Firm: {field: Entity, subtype: name}
+  Vat: {field: Entity, subtype: vat_id, blank: %(blank)s}
+  Items: {field: Items, blank: %(blank)s}
+  Category: {field: Category, blank: %(blank)s}
+"""
+
+words = st.text(st.characters(exclude_categories=("Cc", "Cs", "Cn", "Co"), exclude_characters="\ufeff"), max_size=12)
+filled_words = words.filter(lambda text: bool(text.strip()))
+lines = st.lists(words, max_size=3).map("\n".join)
+whole = st.integers(-(10**12), 10**12)
+labels = st.sampled_from(LABELS)
+days = st.dates(datetime(1901, 1, 1).date(), datetime(2099, 12, 31).date()).map(str)
+
+
+def local(unix_s: int) -> str:
+    """Local time as a sheet writes it; the hours that clocks skip or repeat are refused, so not asked for."""
+    return datetime.fromtimestamp(unix_s - unix_s % 86400 + 43200, UTC).astimezone(ZONE).strftime("%Y-%m-%d %H:%M:%S")
+
+
+items = st.lists(
+    st.fixed_dictionaries(
+        {
+            "description": filled_words,
+            "unit_price": st.sampled_from(["9.5", 12, "100.00"]),
+            "quantity": st.integers(1, 9),
+        }
+    ),
+    min_size=1,
+    max_size=2,
+)
+VALUES: Mapping[str, st.SearchStrategy[str]] = {
+    "Text": words,
+    "Textarea": lines,
+    "Numeric": st.tuples(whole, st.sampled_from(["", ",5", ",50", ",125"])).map(lambda parts: f"{parts[0]}{parts[1]}"),
+    "Price": st.decimals(0, 10**9, places=2).map(lambda number: f"{number:,}".replace(",", "\u00a0") + " €"),
+    "Checkbox": st.sampled_from(["yes", "no", "TRUE", "FALSE", "1", "0", "да", "нет"]),
+    "Select": labels,
+    "Radio": labels,
+    "Multi": st.lists(labels, min_size=1, max_size=4).map("|".join),
+    "Date": days,
+    "Moment": st.integers(0, 4_000_000_000).map(local),
+    "Url": filled_words.map(lambda text: "https://example.com/" + text.strip()),
+    "Street": lines,
+    "City": words,
+    "Zip": words,
+    "Birthday": days,
+    "Firm": filled_words,
+    "Vat": words,
+    "Items": items.map(lambda entries: json.dumps(entries, ensure_ascii=False)),
+    "Category": labels,
+}
+ALWAYS_FILLED = {"Firm"}  # the account wants a legal entity's name whenever it has anything of it
+
+Row = dict[str, str]
+
+
+def rows(codes: st.SearchStrategy[list[str]]) -> st.SearchStrategy[list[Row]]:
+    """Rows with the given codes; each cell filled or empty."""
+    cells = {name: value if name in ALWAYS_FILLED else st.just("") | value for name, value in VALUES.items()}
+    one = st.fixed_dictionaries({"name": filled_words, **cells})
+    return codes.flatmap(
+        lambda some: st.tuples(*(one.map(lambda row, c=code: {"code": c, **row}) for code in some)).map(list)
+    )
+
+
+some_codes = st.lists(st.sampled_from([f"{n:04}" for n in range(12)]), unique=True, max_size=8)
+
+
+@dataclass
+class World:
+    """An account, a client, a journal, and a folder to put sheets in."""
+
+    emulator: Emulator
+    client: Client
+    journal: Journal
+    folder: Path
+
+    def plan(self, table: list[Row], mapping: str, batch_size: int = 250) -> sync.Planned:
+        """Plan a sheet, and assert that only GETs were sent (law 2)."""
+        stream = io.StringIO(newline="")
+        writer = csv.DictWriter(stream, ["code", "name", *VALUES], delimiter=";")
+        writer.writeheader()
+        writer.writerows(table)
+        (self.folder / "sheet.csv").write_text(stream.getvalue(), encoding="utf-8", newline="")
+        (self.folder / "mapping.yaml").write_text(mapping, encoding="utf-8")
+        self.emulator.clear_requests()
+        options = sync.PlanOptions(batch_size=batch_size)
+        planned = sync.plan(self.folder / "sheet.csv", self.folder / "mapping.yaml", self.client, self.journal, options)
+        assert {arrival.method for arrival in self.emulator.requests} == {"GET"}
+        assert planned.plan.rejected == ()
+        return planned
+
+    def apply(self, planned: sync.Planned) -> list[Any]:
+        """Apply a plan; the bodies of the POSTs that the server saw."""
+        self.emulator.clear_requests()
+        report = sync.apply(planned.plan, self.client, self.journal, planned.schema)
+        assert [result.message for result in report.with_outcome("failed", "conflict", "unknown")] == []
+        return [arrival.body for arrival in self.emulator.requests if arrival.method == "POST"]
+
+    def stored(self) -> dict[str, dict[str, Any]]:
+        """What the server stores, by code."""
+        return {element["Code"][0]: element for element in stored_elements(self.emulator, "Products")}
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder, Emulator(seed=catalog_of(FIELDS), rps=0) as emulator:
+        with connect(Account(emulator.url, emulator.token), rps=0) as client:
+            yield World(emulator, client, Journal(Path(folder) / "journal.sqlite"), Path(folder))
+
+
+@given(
+    first=rows(some_codes),
+    second=rows(some_codes.filter(bool)),
+    blank=st.sampled_from(["keep", "clear"]),
+    batch_size=st.integers(1, 9),
+)
+@settings(max_examples=40, deadline=None)
+def test_after_an_apply_a_second_plan_is_empty_and_only_what_changed_was_sent_in_the_fewest_requests(
+    first: list[Row], second: list[Row], blank: str, batch_size: int
+) -> None:
+    mapping = MAPPING % {"blank": blank, "multi": "replace"}
+    with world() as account:
+        if first:
+            account.apply(account.plan(first, mapping))
+            assert account.plan(first, mapping).plan.changes == ()
+        for code, element in account.stored().items():
+            account.emulator.store.edit_as_other_user(element["id"], values={"Colleagues": f"note on {code}"})
+        before = account.stored()
+
+        planned = account.plan(second, mapping, batch_size)
+        bodies = account.apply(planned)
+
+        assert len(bodies) == math.ceil(len(planned.plan.changes) / batch_size)
+        sent = {entry["id"]: entry for body in bodies for entry in body.get("update", [])}
+        updates = {change.id: change for change in planned.plan.changes if isinstance(change, Update)}
+        assert set(sent) == set(updates)
+        for id_, change in updates.items():
+            fields = {int(key.partition(".")[0]) for key in change.after if key != "name"}
+            assert {entry["id"] for entry in sent[id_].get("custom_fields", [])} == fields
+            assert ("name" in sent[id_]) == ("name" in change.after)
+            assert all(change.before[key] != text for key, text in change.after.items())
+        after = account.stored()
+        assert set(after) == set(before) | {row["code"] for row in second}
+        assert {code: after[code]["Colleagues"] for code in before} == {code: [f"note on {code}"] for code in before}
+        assert all(after[code] == before[code] for code in before if before[code]["id"] not in updates)
+
+        assert account.plan(second, mapping).plan.changes == ()
+
+
+@pytest.mark.parametrize("multi", ["merge", "remove"])
+@given(first=rows(some_codes.filter(bool)), second=rows(some_codes.filter(bool)))
+@settings(max_examples=10, deadline=None)
+def test_merged_and_removed_options_converge_too(multi: str, first: list[Row], second: list[Row]) -> None:
+    with world() as account:
+        account.apply(account.plan(first, MAPPING % {"blank": "keep", "multi": "replace"}))
+        mapping = MAPPING % {"blank": "keep", "multi": multi}
+
+        account.apply(account.plan(second, mapping))
+
+        assert account.plan(second, mapping).plan.changes == ()
