@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from catalogsync import fields, model
 from catalogsync.errors import MappingError, Problem
@@ -27,6 +27,9 @@ _BY_LETTER = re.compile(r"column ([A-Z]{1,3})")
 
 _MAX_NODES = 200_000
 """More nodes than any person's mapping has: aliases that multiply are stopped here."""
+
+_MAX_DEPTH = 20
+"""Deeper than any mapping: stops aliases that hold themselves."""
 
 
 class _Strict(BaseModel):
@@ -78,6 +81,12 @@ class MissingSpec(_Strict):
     action: model.Missing = "keep"
     set: dict[str, str] = {}
 
+    @model_validator(mode="after")
+    def _set_has_values(self) -> MissingSpec:
+        if (self.action == "set") != bool(self.set):
+            raise ValueError("`missing:` is keep, delete, or the values to set, as in `missing: {set: {Active: no}}`")
+        return self
+
 
 class MappingFile(_Strict):
     """A mapping file as written; `path` and `lines` say where each key stands."""
@@ -104,12 +113,19 @@ class MappingFile(_Strict):
             return tuple((entry,) if isinstance(entry, str) else entry for entry in value)
         return value
 
+    @field_validator("key")
+    @classmethod
+    def _names_columns(cls, value: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        if not value or not all(value):
+            raise ValueError("the key names no column")
+        return value
+
     @field_validator("columns", mode="before")
     @classmethod
     def _short_forms(cls, value: object) -> object:
         if not isinstance(value, dict):
             return value
-        return {tidy_header(k): {"field": v} if isinstance(v, str) else v for k, v in value.items()}
+        return {k: {"field": v} if isinstance(v, str) else v for k, v in value.items()}
 
     @field_validator("missing", mode="before")
     @classmethod
@@ -157,6 +173,7 @@ def load_mapping(path: Path) -> MappingFile:
 def _parse(path: Path, text: str) -> tuple[Any, dict[YamlPath, int]]:
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
+        _refuse_too_deep(path, yaml.parse(text, Loader=loader))
         root = yaml.compose(text, Loader=loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -173,11 +190,21 @@ def _parse(path: Path, text: str) -> tuple[Any, dict[YamlPath, int]]:
     return tree, lines
 
 
+def _refuse_too_deep(path: Path, events: Iterable[yaml.Event]) -> None:
+    depth = 0
+    for event in events:
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise MappingError(f"{path}: nested more than {_MAX_DEPTH} deep")
+
+
 def _plain_tree(node: yaml.Node, at: YamlPath, lines: dict[YamlPath, int], problems: list[Problem], path: Path) -> Any:
     """Nodes to dicts, lists and text, noting the line of each path and every key that stands twice."""
     lines.setdefault(at, node.start_mark.line + 1)
     if len(lines) > _MAX_NODES:
         raise MappingError(f"{path}: more than {_MAX_NODES} entries; aliases may not multiply")
+    if len(at) > _MAX_DEPTH:
+        raise MappingError(f"{path}: nested more than {_MAX_DEPTH} deep; an alias may not hold itself")
     if isinstance(node, yaml.SequenceNode):
         return [_plain_tree(child, (*at, i), lines, problems, path) for i, child in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
@@ -188,6 +215,8 @@ def _plain_tree(node: yaml.Node, at: YamlPath, lines: dict[YamlPath, int], probl
         if not isinstance(key, str):
             problems.append(Problem(f"{path}:{line}", "a key must be plain text", "put it in quotes"))
             continue
+        if at == ("columns",):
+            key = tidy_header(key)
         if key in tree:
             first = lines[(*at, key)]
             problems.append(Problem(f"{path}:{line}", f"`{key}` stands twice, first in line {first}"))
@@ -217,8 +246,11 @@ def _plain(path: Path, lines: dict[YamlPath, int], error: dict[str, Any]) -> Pro
     if kind == "missing":
         return Problem(where, f"the key `{at[-1]}` is missing")
     if kind == "literal_error":
-        expected = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-        return Problem(where, f"{fields.quoted(str(given))} is not one of: {expected.removeprefix(', ')}")
+        words = re.findall("'([^']*)'", error["ctx"]["expected"])
+        expected = ", ".join(word if word.isalpha() else f'"{word}"' for word in words if word)
+        return Problem(where, f"{fields.quoted(str(given))} is not one of: {expected}")
+    if kind == "value_error":
+        return Problem(where, str(error["ctx"]["error"]))
     if kind in {"string_type", "tuple_type", "dict_type", "model_type", "model_attributes_type"}:
         wanted = {"string_type": "text", "tuple_type": "text or a list"}.get(kind, "`key: value` lines")
         return Problem(where, f"expected {wanted}")
@@ -405,10 +437,7 @@ def _labels(
         try:
             yield label.strip(), fields.option_id(target, column)
         except fields.CellError as error:
-            if column.field and target.isdigit() and int(target) in column.field.enums:
-                yield label.strip(), int(target)
-            else:
-                problems.append(file.problem((*at, "enums", label), error.what, error.hint))
+            problems.append(file.problem((*at, "enums", label), error.what, error.hint))
 
 
 def _key_column(
@@ -423,6 +452,9 @@ def _key_column(
         return None
     if column.type in {"multiselect", "items", "checkbox"}:
         problems.append(file.problem(("key",), f"a {column.type} field cannot identify a product"))
+    if column.owner == "crm":
+        what = f"the key {fields.quoted(header)} is never sent (`owner: crm`): every run would add the products again"
+        problems.append(file.problem(("columns", header, "owner"), what, "leave `owner:` out for a key"))
     return column
 
 
@@ -444,9 +476,13 @@ def _missing_values(
         if column is None:
             problems.append(file.problem(at, f"{fields.quoted(header)} is not one of `columns:`"))
             continue
+        if column.owner == "crm":
+            problems.append(file.problem(at, f"{fields.quoted(header)} has `owner: crm` and is never sent"))
+            continue
         try:
             parse = fields.PARSERS.get(column.type)
-            yield column.key, parse(text, column) if parse and text else fields.clean_text(text)
+            empty = "0" if column.type == "checkbox" else ""
+            yield column.key, (parse(text, column) if parse else fields.clean_text(text)) if text else empty
         except fields.CellError as error:
             problems.append(file.problem(at, error.what, error.hint))
 

@@ -120,7 +120,7 @@ class Ceiling:
         return count <= (self.amount * existing_count / 100 if self.is_percent else self.amount)
 
     def __str__(self) -> str:
-        number = str(int(self.amount)) if self.amount.is_integer() else repr(self.amount)
+        number = str(int(self.amount)) if self.amount == int(self.amount) else repr(self.amount)
         return f"{number}%" if self.is_percent else number
 
 

@@ -9,6 +9,7 @@ export   catalog → client → existing table → workbook
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -122,7 +123,7 @@ def plan(
 
 def _read_options(file: MappingFile, given: ReadOptions) -> ReadOptions:
     spec = file.read
-    if spec.header_row and not spec.header_row.isdigit():
+    if spec.header_row and not re.fullmatch("[1-9][0-9]{0,8}", spec.header_row):
         problem = file.problem(("read", "header_row"), f"{fields.quoted(spec.header_row)} is not a row number")
         raise MappingError(f"{file.path}: the mapping is not valid", [problem])
     return ReadOptions(

@@ -129,11 +129,10 @@ def _replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
-    except PermissionError:
-        raise UserError(f"{path}: cannot be written; is it open in another program?") from None
-    except FileCreateError as error:
-        raise UserError(f"{path}: cannot be written ({error})") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
+    except (OSError, FileCreateError) as error:
+        reason = error.args[0] if isinstance(error, FileCreateError) else error
+        if isinstance(reason, PermissionError):
+            raise UserError(f"{path}: cannot be written; is it open in another program?") from None
+        raise UserError(f"{path}: cannot be written ({getattr(reason, 'strerror', reason)})") from None
     finally:
         temporary.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Batch
-from catalogsync.errors import ApiError, InDoubt, Refused
+from catalogsync.errors import ApiError, InDoubt, Refused, UnexpectedAnswer
 from catalogsync.journal import Journal
 from catalogsync.model import Add, Change, Delete, Result, Schema, Update
 from catalogsync.plan import Plan
@@ -57,7 +57,7 @@ def apply(
         except Refused as error:
             outcome = [Result(change.op, "failed", message=str(error)) for change in batch.changes]
             journal.answered(run_id, batch, "refused", outcome, str(error))
-        except InDoubt as error:
+        except (InDoubt, UnexpectedAnswer) as error:  # both after the request went out
             outcome = [Result(change.op, "unknown", message=str(error)) for change in batch.changes]
             journal.answered(run_id, batch, "in doubt", outcome, str(error))
             stopped_by = error

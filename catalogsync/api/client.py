@@ -112,11 +112,27 @@ class Client:
         Reads until an empty or repeated page; each element once. With `newer_than` only elements with a
         higher id, which ends early where the server answers the newest first (seed page 002's sample does).
         """
+
+        def request(cursor: Any) -> Request:
+            return self._dialect.elements_request(schema.catalog_id, cursor)
+
+        table = _frame(self._pages(request, schema, columns, newer_than, progress), columns)
+        return table if newer_than is None else table[table["id"] > newer_than].reset_index(drop=True)
+
+    def _pages(
+        self,
+        request: Callable[[Any], Request],
+        schema: Schema,
+        columns: Sequence[Column],
+        newer_than: int | None = None,
+        progress: Progress | None = None,
+    ) -> list[Page]:
+        """The pages that `request` asks for by cursor, each element once."""
         pages: list[Page] = []
         seen: set[int] = set()
         cursor: Any = None
         while True:
-            response = self._send(self._dialect.elements_request(schema.catalog_id, cursor))
+            response = self._send(request(cursor))
             page = self._dialect.read_elements(response, columns, schema.timezone)
             fresh = [place for place, id_ in enumerate(page.ids) if id_ not in seen]
             seen.update(page.ids)
@@ -126,21 +142,31 @@ class Client:
             is_past = newer_than is not None and _is_descending(page.ids) and page.ids[-1] <= newer_than
             cursor = None if is_past else self._dialect.next_cursor(cursor, page.ids, len(fresh))
             if cursor is None:
-                table = _frame(pages, columns)
-                return table if newer_than is None else table[table["id"] > newer_than].reset_index(drop=True)
+                return pages
 
     def elements_by_ids(self, schema: Schema, columns: Sequence[Column], ids: Sequence[int]) -> pd.DataFrame:
-        """Certain elements, as `elements` gives them; an id that does not exist is left out."""
+        """Certain elements, as `elements` gives them; an id that does not exist is left out.
+
+        An answer with some of them may be a page that was cut: the others are asked for again.
+        """
         pages = []
         for some in _chunks(list(dict.fromkeys(ids)), self.capabilities.ids_per_read):
-            response = self._send(self._dialect.elements_by_ids_request(schema.catalog_id, some))
-            pages.append(self._dialect.read_elements(response, columns, schema.timezone))
+            wanted = list(some)
+            while wanted:
+                response = self._send(self._dialect.elements_by_ids_request(schema.catalog_id, wanted))
+                page = self._dialect.read_elements(response, columns, schema.timezone)
+                asked, found = set(wanted), set(page.ids)
+                pages.append(_taken(page, [place for place, id_ in enumerate(page.ids) if id_ in asked]))
+                wanted = [id_ for id_ in wanted if id_ not in found] if asked & found else []
         return _frame(pages, columns)
 
     def elements_by_term(self, schema: Schema, columns: Sequence[Column], term: str) -> pd.DataFrame:
         """The elements that a search for `term` finds, as `elements` gives them."""
-        response = self._send(self._dialect.elements_by_term_request(schema.catalog_id, term))
-        return _frame([self._dialect.read_elements(response, columns, schema.timezone)], columns)
+
+        def request(cursor: Any) -> Request:
+            return self._dialect.elements_by_term_request(schema.catalog_id, term, cursor)
+
+        return _frame(self._pages(request, schema, columns), columns)
 
     # --- writing ---
 

@@ -97,8 +97,8 @@ class Dialect(Protocol):
     def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
         """Asks for certain elements."""
 
-    def elements_by_term_request(self, catalog_id: int, term: str) -> Request:
-        """Asks for the elements that a search finds."""
+    def elements_by_term_request(self, catalog_id: int, term: str, cursor: Any = None) -> Request:
+        """Asks for one page of the elements that a search finds."""
 
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page as columns, one list per column key."""

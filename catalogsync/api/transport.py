@@ -75,6 +75,7 @@ class HttpTransport:
         self._url = account.url
         self._timeouts_s = (CONNECT_TIMEOUT_S, read_timeout_s)
         self._session = requests.Session()
+        self._token = account.token
         self._session.auth = _Bearer(account.token)
         if urlsplit(account.url).hostname in LOOPBACK:
             self._session.trust_env = False  # no proxy can reach this machine's own server
@@ -119,7 +120,7 @@ class HttpTransport:
         status = answer.status_code
         if 200 <= status < 300:
             return Response(status, self._body(request, answer), dict(answer.headers))
-        told = _told(answer)
+        told = _told(answer, self._token)
         where = f"{request.method} {request.path}"
         if 300 <= status < 400:
             raise Refused(
@@ -204,16 +205,21 @@ class _Title(HTMLParser):
             self.text, self._inside = " ".join(data.split()), False
 
 
-def _told(answer: requests.Response) -> str:
-    """What an error answer says, in a line: problem+json, the legacy body, or an HTML page's title (notes 3.3)."""
+def _told(answer: requests.Response, token: str) -> str:
+    """What an error answer says, in a line: problem+json, the legacy body, or an HTML page's title (notes 3.3).
+
+    A token that the server repeats is left out (law 12).
+    """
+    content = answer.content.decode("utf-8", "replace")
+    content = content.replace(token, "…") if token else content
     if _is_html(answer):
         page = _Title()
-        page.feed(answer.content[:4000].decode("utf-8", "replace"))
+        page.feed(content[:4000])
         return page.text[:200] or "an HTML page"
     try:
-        body = json.loads(answer.content)
+        body = json.loads(content)
     except ValueError:
-        return " ".join(answer.text.split())[:200] or "no text"
+        return " ".join(content.split())[:200] or "no text"
     if not isinstance(body, dict):
         return str(body)[:200]
     legacy = body.get("response")
@@ -278,14 +284,13 @@ class RateLimited:
 
     def _take_turn(self) -> float:
         """The next free turn, from now on somebody's."""
-        with self._lock:
+        with self._lock, self._turns:
             self._turns.execute("BEGIN IMMEDIATE")
             now_at = self._clock()
             last = self._turns.execute("SELECT last_at FROM turns").fetchone()
             next_at = last[0] + self._interval_s if last else now_at
             turn_at = max(now_at, next_at) if next_at < now_at + FAR_S else now_at
             self._turns.execute("INSERT OR REPLACE INTO turns VALUES (1, ?)", (turn_at,))
-            self._turns.execute("COMMIT")
         return turn_at
 
     def close(self) -> None:

@@ -8,9 +8,11 @@ option ids and read as ``{"value": caption, "enum": id}`` (notes 1.3).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
@@ -130,10 +132,10 @@ class V2:
         limit = ("limit_rows", str(self.capabilities.page_rows))
         return Request("GET", ELEMENTS, (("catalog_id", str(catalog_id)), *several, limit))
 
-    def elements_by_term_request(self, catalog_id: int, term: str) -> Request:
-        """A search in the elements' names (seed page 002)."""
-        limit = ("limit_rows", str(self.capabilities.page_rows))
-        return Request("GET", ELEMENTS, (("catalog_id", str(catalog_id)), ("term", term), limit))
+    def elements_by_term_request(self, catalog_id: int, term: str, cursor: Cursor | None = None) -> Request:
+        """One page of a search in the elements' names (seed page 002)."""
+        (catalog, *place) = self.elements_request(catalog_id, cursor).params
+        return Request("GET", ELEMENTS, (catalog, ("term", term), *place))
 
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page. A field without a value is absent on the wire and "" here."""
@@ -145,7 +147,7 @@ class V2:
                 values[NAME][place] = fields.clean_text(str(item.get("name") or ""))
             for entry in _entries(item.get("custom_fields")):
                 read = readers.get(int(entry["id"]))
-                for key, text in read(_entries(entry.get("values"))) if read else ():
+                for key, text in read(_values(entry)) if read else ():
                     if key in values:
                         values[key][place] = text
         for column in columns:
@@ -177,8 +179,13 @@ class V2:
         """Adds by ``request_id``, updates and deletes by id, never by position (notes 9, rule 2)."""
         items = list(_items(response))
         errors = list(_errors(response))
-        added = {int(item["request_id"]): int(item["id"]) for item in items if _is_number(item.get("request_id"))}
+        named = {change.id for change in batch.changes if not isinstance(change, Add)}
         touched = {int(item["id"]) for item in items if _is_number(item.get("id"))}
+        added = {  # a server that makes up request ids (seed page 002) may do so for updates too
+            int(item["request_id"]): int(item["id"])
+            for item in items
+            if _is_number(item.get("request_id")) and _is_number(item.get("id")) and int(item["id"]) not in named
+        }
         return [_result(change, added, touched, errors) for change in batch.changes]
 
 
@@ -263,6 +270,12 @@ def _reader(field: Field, timezone: str) -> Read:
     return lambda values: [(key, "\n".join(fields.clean_text(_as_text(_value(entry))) for entry in values))]
 
 
+def _values(entry: Mapping[str, Any]) -> list[Any]:
+    """A field's values; one object in place of a list of one is seen in the wild (notes 1.3)."""
+    values = entry.get("values")
+    return [values] if isinstance(values, dict) and "value" in values else _entries(values)
+
+
 def _value(entry: Any) -> Any:
     return (
         entry["value"]
@@ -274,6 +287,8 @@ def _value(entry: Any) -> Any:
 def _as_text(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, Decimal):
+        return str(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
@@ -350,7 +365,8 @@ class _Error:
 
 def _errors(response: Response) -> Iterator[_Error]:
     """Every error of an answer, in all the shapes that are seen in the wild (notes 1.5)."""
-    errors = _mapping(_mapping(response.json).get("_embedded")).get("errors")
+    body = _mapping(response.json)
+    errors = _mapping(body.get("_embedded")).get("errors")
     if isinstance(errors, list):
         yield from (_error("", entry) for entry in errors)
     for verb, entries in _mapping(errors).items():
@@ -361,8 +377,8 @@ def _errors(response: Response) -> Iterator[_Error]:
             yield from (_error(verb, entry) for entry in entries)
         else:
             yield _Error(verb, None, None, _words(entries))
-    whole = _mapping(_mapping(response.json).get("response"))
-    if whole.get("error"):
+    whole = _mapping(body.get("response")) or ({} if "_embedded" in body else body)
+    if whole.get("error") or whole.get("detail") or whole.get("title"):
         yield _Error("", None, None, _words(whole))
 
 
@@ -409,7 +425,7 @@ def _result(change: Change, added: Mapping[int, int], touched: set[int], errors:
             mine = [e for e in errors if e.verb in {"", "delete"} and e.id == change.id]
             if not mine and change.id in touched:
                 return Result(change.op, "done", change.id)
-            if any("282" in e.message for e in mine):  # not found: gone already (notes 3.4)
+            if any(re.search(r"\b282\b", e.message) for e in mine):  # not found: gone already (notes 3.4)
                 return Result(change.op, "done", change.id, "was gone already")
             return _failed(change.op, change.id, mine or nameless)
 

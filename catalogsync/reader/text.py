@@ -50,7 +50,8 @@ ONE_COLUMN = "\x1f"  # stands in for a delimiter where there is none: no text ho
 _DELIMITER_NAMES = {"\t": "tab", ONE_COLUMN: "none (one column)"}
 _SHOWN_PROBLEM_CHARACTERS = 60
 _BLOCK_RECORDS = 1 << 15
-_PIECE_BYTES = 1 << 18
+_PIECE_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 21
 _REPLAYED_LINES = 1 << 20  # lines read again after stray quotes, in all: keeps a bad file linear
 
 
@@ -197,6 +198,7 @@ def read_regular(body: bytes, offset: int, dialect: Dialect, width: int, first_l
     if starts is None:
         return None
     names = [str(number) for number in range(width)]
+    quoted = bool(dialect.quote) and body.find(dialect.quote.encode(), offset) >= 0
     irregular = False
 
     def stop(_row: pacsv.InvalidRow) -> str:
@@ -207,13 +209,13 @@ def read_regular(body: bytes, offset: int, dialect: Dialect, width: int, first_l
     try:
         table = pacsv.read_csv(
             pa.BufferReader(pa.py_buffer(body).slice(offset)),
-            read_options=pacsv.ReadOptions(column_names=names, block_size=1 << 22),
+            read_options=pacsv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES),
             parse_options=pacsv.ParseOptions(
                 delimiter=dialect.delimiter,
                 quote_char=dialect.quote or False,
                 double_quote=True,
                 escape_char=False,
-                newlines_in_values=bool(dialect.quote),
+                newlines_in_values=quoted,  # where nothing can be quoted, all processors share the work
                 ignore_empty_lines=True,
                 invalid_row_handler=stop,
             ),
@@ -238,11 +240,9 @@ def regular_record_lines(body: bytes, offset: int, dialect: Dialect) -> NDArray[
     octets = np.frombuffer(body, dtype=np.uint8, offset=offset)
     size = len(octets)
     ends = _positions(octets, 10)
-    if body.find(b"\r", offset) >= 0:
-        returns = _positions(octets, 13)
-        # A lone carriage return ends a line for csv.reader, inside quotes and out: rare, so left to it.
-        if returns[-1] == size - 1 or (octets[returns + 1] != 10).any():
-            return None
+    # A lone carriage return ends a line for csv.reader, inside quotes and out: rare, so left to it.
+    if body.count(b"\r", offset) != int((octets[ends[ends > 0] - 1] == 13).sum()):
+        return None
     closing = np.append(ends, size) if not len(ends) or ends[-1] != size - 1 else ends
     records = np.ones(len(closing), dtype=np.bool_)
     if dialect.quote:

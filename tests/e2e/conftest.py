@@ -68,7 +68,7 @@ def stored_elements(emulator: Emulator, catalog: str) -> list[dict[str, Any]]:
         if answer.status_code == 204:
             return found
         for item in answer.json()["_embedded"]["items"]:
-            values = {f["name"]: [value["value"] for value in f["values"]] for f in item["custom_fields"]}
+            values = {f["name"]: [value.get("value", value) for value in f["values"]] for f in item["custom_fields"]}
             found.append({"id": item["id"], "name": item["name"], **values})
 
 

@@ -1,0 +1,582 @@
+"""The transport over real sockets: which answer means what, what is sent again, and what never leaks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import traceback
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import requests
+import stamina.instrumentation
+from requests.adapters import HTTPAdapter
+
+from catalogsync.api.auth import Account
+from catalogsync.api.client import Client, connect
+from catalogsync.api.dialect import Request, Response
+from catalogsync.api.transport import HttpTransport, RateLimited, Retrying
+from catalogsync.api.v2 import V2
+from catalogsync.emulator.server import Emulator
+from catalogsync.errors import ApiError, InDoubt, Refused, Temporary, Unauthorized, UnexpectedAnswer
+from tests.api.helpers import CATALOG_ID, TOKEN, Clock, Scripted, Told, posts, scripted, seed
+
+PATH = "/api/v2/catalog_elements"
+READ = Request("GET", PATH)
+WRITE = Request("POST", PATH, json={"add": [{"catalog_id": CATALOG_ID, "name": "Č"}]}, is_repeatable=False)
+
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+JSON = {"Content-Type": "application/hal+json"}
+PROBLEM = {"Content-Type": "application/problem+json"}
+
+
+def page(title: str) -> str:
+    return f"<html>\n<head><title>{title}</title></head>\n<body><h1>{title}</h1></body>\n</html>"
+
+
+def sent_once(script: Scripted, request: Request) -> Response | ApiError:
+    """What one sending comes to, without repetitions."""
+    transport = HttpTransport(Account(script.url, TOKEN))
+    try:
+        return transport.send(request)
+    except ApiError as error:
+        return error
+    finally:
+        transport.close()
+
+
+def outcome(told: Told, request: Request) -> tuple[type[Exception], int, str]:
+    """The error that an answer comes to: its public class, status, and words."""
+    with scripted(told) as script:
+        error = sent_once(script, request)
+    assert isinstance(error, ApiError), error
+    public = next(kind for kind in type(error).__mro__ if not kind.__name__.startswith("_"))
+    return public, error.status, str(error)
+
+
+# --- answers ---
+
+
+def test_json_is_read_with_exact_fractions() -> None:
+    with scripted(Told(200, '{"price": 0.10, "name": "\u010c"}', JSON)) as script:
+        answer = sent_once(script, READ)
+    assert isinstance(answer, Response)
+    assert (answer.status, answer.json) == (200, {"price": Decimal("0.10"), "name": "Č"})
+    assert answer.headers["Content-Type"] == "application/hal+json"
+
+
+@pytest.mark.parametrize("told", [Told(204), Told(200, "")], ids=["204", "200 without a body"])
+@pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
+def test_an_answer_without_a_body_has_no_json(told: Told, request_: Request) -> None:
+    with scripted(told) as script:
+        answer = sent_once(script, request_)
+    assert isinstance(answer, Response)
+    assert (answer.status, answer.json) == (told.status, None)
+
+
+def test_a_request_carries_its_query_its_json_and_who_asks() -> None:
+    wanted = Request("POST", PATH, (("id[]", "1"), ("id[]", "2"), ("term", "Oak & co")), {"name": "Č"}, False)
+    with scripted(Told(200, "{}", JSON)) as script:
+        sent_once(script, wanted)
+    (seen,) = script.seen
+    assert (seen.method, seen.target, seen.body) == (
+        "POST",
+        f"{PATH}?id%5B%5D=1&id%5B%5D=2&term=Oak+%26+co",
+        '{"name": "Č"}'.encode(),
+    )
+    assert seen.headers["Authorization"] == f"Bearer {TOKEN}"
+    assert seen.headers["Content-Type"] == "application/json"
+    assert seen.headers["User-Agent"].startswith("catalogsync/")
+
+
+GET, POST = f"GET {PATH}", f"POST {PATH}"
+SAME_FOR_BOTH = {
+    "301 names the address": (
+        Told(301, "", {"Location": "https://other.kommo.com/api/v2/account"}),
+        (Refused, 301, "the account answers at another address: https://other.kommo.com; set CATALOGSYNC_URL"),
+    ),
+    "302 without an address": (
+        Told(302),
+        (Refused, 302, "the account answers at another address: not said which; set CATALOGSYNC_URL"),
+    ),
+    "401": (
+        Told(401, '{"title": "Unauthorized", "detail": "Token expired", "status": 401}', PROBLEM),
+        (
+            Unauthorized,
+            401,
+            "the token is not accepted (Unauthorized: Token expired); make a new one in the account",
+        ),
+    ),
+    "401 legacy": (
+        Told(401, '{"response": {"error": "No account", "error_code": "101"}}', JSON),
+        (Unauthorized, 401, "the token is not accepted (No account: 101); make a new one in the account"),
+    ),
+    "402": (
+        Told(402, '{"title": "Payment Required"}', PROBLEM),
+        (Temporary, 402, "the account's subscription is reported as ended (Payment Required)"),
+    ),
+    "403 HTML": (
+        Told(403, page("403 Forbidden"), HTML),
+        (
+            Unauthorized,
+            403,
+            "the account or this address is blocked (403 Forbidden); the vendor's support lifts it."
+            " Do not run again before",
+        ),
+    ),
+    "403 JSON": (
+        Told(403, '{"title": "Forbidden", "detail": "Invalid scope"}', PROBLEM),
+        (
+            Unauthorized,
+            403,
+            "the token may not do this (Forbidden: Invalid scope); lists need list rights,"
+            " fields an administrator",
+        ),
+    ),
+    "429 HTML": (
+        Told(429, page("429 Too Many Requests"), HTML),
+        (Temporary, 429, "too many requests (429 Too Many Requests)"),
+    ),
+    "429 JSON": (
+        Told(429, '{"title": "Too Many Requests"}', {**PROBLEM, "Retry-After": "3"}),
+        (Temporary, 429, "too many requests (Too Many Requests)"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), SAME_FOR_BOTH.values(), ids=SAME_FOR_BOTH)
+@pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
+def test_an_answer_that_means_the_same_for_reads_and_writes(
+    told: Told, expected: tuple[type[Exception], int, str], request_: Request
+) -> None:
+    assert outcome(told, request_) == expected
+
+
+REFUSALS = {
+    "400 problem": (
+        Told(400, '{"title": "Bad Request", "detail": "Request validation failed", "status": 400}', PROBLEM),
+        400,
+        "Bad Request: Request validation failed",
+    ),
+    "400 legacy": (
+        Told(400, '{"response": {"error": "Empty request", "error_code": "222", "server_time": 1}}', JSON),
+        400,
+        "Empty request: 222",
+    ),
+    "400 text": (Told(400, "no\n way", {"Content-Type": "text/plain"}), 400, "no way"),
+    "400 empty": (Told(400), 400, "no text"),
+    "400 list": (Told(400, '["odd"]', JSON), 400, "['odd']"),
+    "404 JSON": (Told(404, '{"title": "Not Found"}', PROBLEM), 404, "Not Found"),
+    "405": (Told(405), 405, "no text"),
+    "413 HTML": (Told(413, page("413 Too Large"), HTML), 413, "413 Too Large"),
+    "422": (Told(422, '{"title": "Unprocessable", "detail": "No"}', PROBLEM), 422, "Unprocessable: No"),
+}
+
+
+@pytest.mark.parametrize(("told", "status", "words"), REFUSALS.values(), ids=REFUSALS)
+@pytest.mark.parametrize(("request_", "where"), [(READ, GET), (WRITE, POST)], ids=["read", "write"])
+def test_a_refused_request_tells_the_servers_words(
+    told: Told, status: int, words: str, request_: Request, where: str
+) -> None:
+    assert outcome(told, request_) == (Refused, status, f"{where}: refused with {status} ({words})")
+
+
+LOST = {
+    "404 HTML is a router's hiccup": (
+        Told(404, page("404 Not Found"), HTML),
+        (Temporary, 404, f"{GET}: server error 404 (404 Not Found)"),
+        (Refused, 404, f"{POST}: refused with 404 (404 Not Found)"),
+    ),
+    "500 HTML": (
+        Told(500, page("500 Oops"), HTML),
+        (Temporary, 500, f"{GET}: server error 500 (500 Oops)"),
+        (InDoubt, 500, f"{POST}: server error 500 (500 Oops)"),
+    ),
+    "502 HTML without a title": (
+        Told(502, "<p>bad gateway", {}),
+        (Temporary, 502, f"{GET}: server error 502 (an HTML page)"),
+        (InDoubt, 502, f"{POST}: server error 502 (an HTML page)"),
+    ),
+    "503 JSON": (
+        Told(503, '{"title": "Away"}', PROBLEM),
+        (Temporary, 503, f"{GET}: server error 503 (Away)"),
+        (InDoubt, 503, f"{POST}: server error 503 (Away)"),
+    ),
+    "504 HTML": (
+        Told(504, page("504 Gateway Time-out"), HTML),
+        (Temporary, 504, f"{GET}: server error 504 (504 Gateway Time-out)"),
+        (InDoubt, 504, f"{POST}: server error 504 (504 Gateway Time-out)"),
+    ),
+    "200 with half of the JSON": (
+        Told(200, '{"_embedded": {"items', JSON),
+        (UnexpectedAnswer, 0, f"{GET}: the answer is not JSON"),
+        (InDoubt, 200, f"{POST}: the answer is garbled"),
+    ),
+    "200 with HTML": (
+        Told(200, page("Welcome"), HTML),
+        (UnexpectedAnswer, 0, f"{GET}: the answer is not JSON"),
+        (InDoubt, 200, f"{POST}: the answer is garbled"),
+    ),
+    "200 cut off": (
+        Told(200, '{"_embedded": {"items": []}}', JSON, cut_off=True),
+        (Temporary, 0, "the answer was cut off (ChunkedEncodingError)"),
+        (InDoubt, 0, "the answer was cut off (ChunkedEncodingError)"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "read", "written"), LOST.values(), ids=LOST)
+def test_a_lost_answer_is_temporary_for_a_read_and_in_doubt_for_a_write(
+    told: Told, read: tuple[type[Exception], int, str], written: tuple[type[Exception], int, str]
+) -> None:
+    assert (outcome(told, READ), outcome(told, WRITE)) == (read, written)
+
+
+def test_no_answer_in_time_is_temporary_for_a_read_and_in_doubt_for_a_write(emulator: Emulator) -> None:
+    emulator.fault("delay=30 count=0")
+    transport = HttpTransport(Account(emulator.url, TOKEN), read_timeout_s=0.05)
+    with pytest.raises(Temporary, match=f"^no answer in time: {GET}$"):
+        transport.send(READ)
+    with pytest.raises(InDoubt, match=f"^no answer in time: {POST}$"):
+        transport.send(WRITE)
+    transport.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"), [({}, None), ({"Retry-After": "3"}, 3.0), ({"Retry-After": "900"}, 120.0)]
+)
+def test_the_wait_that_a_429_asks_for_is_kept(header: dict[str, str], wait_s: float | None) -> None:
+    with scripted(Told(429, page("429"), {**HTML, **header})) as script:
+        error = sent_once(script, WRITE)
+    assert getattr(error, "wait_s", "none") == wait_s
+
+
+# --- what is sent again ---
+
+
+@pytest.fixture
+def retrying(emulator: Emulator) -> Iterator[Retrying]:
+    transport = Retrying(HttpTransport(Account(emulator.url, emulator.token)))
+    yield transport
+    transport.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def test_a_read_is_repeated_until_it_is_answered(emulator: Emulator, retrying: Retrying) -> None:
+    for fault in ("drop before GET", "500 GET", "truncate GET", "429 GET", "402 GET"):
+        emulator.fault(f"{fault} nth={len(emulator.faults.all()) + 1}")
+    assert retrying.send(Request("GET", "/api/v2/catalogs")).status == 200
+    assert [request.status for request in emulator.requests] == [0, 500, 200, 429, 402, 200]
+
+
+def test_a_read_that_is_never_answered_ends_after_seven_attempts(emulator: Emulator, retrying: Retrying) -> None:
+    emulator.fault("502 GET count=0")
+    with pytest.raises(Temporary, match=f"^{GET}: server error 502 .502 Bad Gateway.$"):
+        retrying.send(READ)
+    assert len(emulator.requests) == 7
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_what_is_refused_is_not_repeated(emulator: Emulator, retrying: Retrying, status: int) -> None:
+    emulator.fault(f"{status} GET count=0")
+    with pytest.raises((Refused, Unauthorized)):
+        retrying.send(READ)
+    assert len(emulator.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "stored"),
+    [
+        ("drop after POST count=0", 1),
+        ("drop before POST count=0", 0),
+        ("504 after POST count=0", 1),
+        ("500 before POST count=0", 0),
+        ("truncate POST count=0", 1),
+    ],
+)
+def test_a_write_whose_answer_is_lost_is_in_doubt_and_was_sent_exactly_once(
+    emulator: Emulator, retrying: Retrying, fault: str, stored: int
+) -> None:
+    emulator.fault(fault)
+    with pytest.raises(InDoubt):
+        retrying.send(WRITE)
+    assert posts(emulator) == [WRITE.json]
+    assert emulator.store.count(CATALOG_ID) == stored
+
+
+def test_a_429_on_a_write_is_repeated_and_stored_once(emulator: Emulator, retrying: Retrying) -> None:
+    emulator.fault("429 POST count=2")
+    assert retrying.send(WRITE).status == 200
+    assert [request.status for request in emulator.requests] == [429, 429, 200]
+    assert emulator.store.count(CATALOG_ID) == 1
+
+
+def test_a_refused_connection_on_a_write_is_repeated_and_stored_once() -> None:
+    emulator = Emulator(seed=seed(), rps=0, port=_free_port())
+    url = f"http://127.0.0.1:{emulator._options.port}"
+    heard: list[str] = []
+
+    def arrive(reason: str) -> None:
+        heard.append(reason)
+        emulator.start()
+
+    transport = Retrying(HttpTransport(Account(url, TOKEN)), on_wait=arrive)
+    try:
+        assert transport.send(WRITE).status == 200
+        assert heard == [f"no connection to {url}"]
+        assert posts(emulator) == [WRITE.json]
+    finally:
+        transport.close()
+        emulator.stop()
+
+
+def test_a_write_without_a_connection_was_certainly_not_sent() -> None:
+    url = f"http://127.0.0.1:{_free_port()}"
+    transport = HttpTransport(Account(url, TOKEN))
+    with pytest.raises(Temporary, match=f"^no connection to {url}$"):
+        transport.send(WRITE)
+    transport.close()
+
+
+class Answers:
+    """A transport that raises each error in turn, then answers."""
+
+    def __init__(self, clock: Clock, *errors: Exception) -> None:
+        self.clock = clock
+        self.errors = list(errors)
+        self.sent_at: list[float] = []
+
+    def send(self, request: Request) -> Response:
+        self.sent_at.append(round(self.clock.now_s, 3))
+        if self.errors:
+            raise self.errors.pop(0)
+        return Response(200)
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_wait_between_attempts_is_what_retry_after_says() -> None:
+    waits: list[float] = []
+    stamina.instrumentation.set_on_retry_hooks([lambda details: waits.append(details.wait_for)])
+    try:
+        with (
+            stamina.set_testing(False),
+            scripted(Told(429, "", {"Retry-After": "0"}), Told(200, "{}", JSON)) as script,
+        ):
+            transport = Retrying(HttpTransport(Account(script.url, TOKEN)))
+            transport.send(WRITE)
+            transport.close()
+    finally:
+        stamina.instrumentation.set_on_retry_hooks(None)
+    assert waits == [0.0]
+
+
+# --- the limiter's turns, by a clock that only sleeping moves ---
+
+
+def test_requests_are_paced_evenly_below_the_ceiling(tmp_path: Path) -> None:
+    clock = Clock(1000.0)
+    inner = Answers(clock)
+    limited = RateLimited(inner, turns_file=tmp_path / "turns", clock=clock, sleep=clock.sleep)
+    for _ in range(15):
+        limited.send(READ)
+    limited.close()
+    assert inner.sent_at == [round(1000 + turn / 6.6, 3) for turn in range(15)]
+
+
+def test_idle_time_is_not_saved_up_for_a_burst(tmp_path: Path) -> None:
+    clock = Clock(1000.0)
+    inner = Answers(clock)
+    limited = RateLimited(inner, turns_file=tmp_path / "turns", rps=7, clock=clock, sleep=clock.sleep)
+    limited.send(READ)
+    clock.now_s = 1100.0
+    limited.send(READ)
+    limited.send(READ)
+    limited.close()
+    assert inner.sent_at == [1000.0, 1100.0, round(1100 + 1 / 6.6, 3)]
+
+
+def test_limiters_that_share_a_file_share_the_turns(tmp_path: Path) -> None:
+    clock = Clock(1000.0)
+    inner = Answers(clock)
+    both = [RateLimited(inner, turns_file=tmp_path / "turns", clock=clock, sleep=clock.sleep) for _ in range(2)]
+    for limited in both * 3:
+        limited.send(READ)
+    for limited in both:
+        limited.close()
+    assert inner.sent_at == [round(1000 + turn / 6.6, 3) for turn in range(6)]
+
+
+def test_a_repetition_waits_its_turn_like_any_request(tmp_path: Path) -> None:
+    clock = Clock(1000.0)
+    inner = Answers(clock, Temporary("a"), Temporary("b"), Temporary("c"))
+    limited = RateLimited(inner, turns_file=tmp_path / "turns", clock=clock, sleep=clock.sleep)
+    transport = Retrying(limited)
+    transport.send(READ)
+    transport.close()
+    assert inner.sent_at == [round(1000 + turn / 6.6, 3) for turn in range(4)]
+
+
+def test_a_turn_that_the_machine_overslept_is_left_unused(tmp_path: Path) -> None:
+    clock = Clock(1000.0)
+    inner = Answers(clock)
+    late = iter([0.0, 0.1])
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds + next(late, 0.0))
+
+    limited = RateLimited(inner, turns_file=tmp_path / "turns", clock=clock, sleep=sleep)
+    limited.send(READ)
+    limited.send(READ)
+    limited.close()
+    assert inner.sent_at == [1000.0, round(1000 + 2 / 6.6, 3)]
+
+
+def test_a_clock_that_was_set_back_does_not_stop_everything(tmp_path: Path) -> None:
+    clock = Clock(1_000_000.0)
+    inner = Answers(clock)
+    limited = RateLimited(inner, turns_file=tmp_path / "turns", clock=clock, sleep=clock.sleep)
+    limited.send(READ)
+    clock.now_s = 1000.0
+    limited.send(READ)
+    limited.close()
+    assert inner.sent_at == [1_000_000.0, 1000.0]
+
+
+def test_threads_of_one_limiter_share_the_turns(tmp_path: Path) -> None:
+    lock = threading.Lock()
+    turns: list[float] = []
+
+    def sleep(_: float) -> None:
+        pass
+
+    class Inner(Answers):
+        def send(self, request: Request) -> Response:
+            return Response(200)
+
+    limited = RateLimited(Inner(Clock()), turns_file=tmp_path / "turns", clock=Clock(1000.0), sleep=sleep)
+
+    def take() -> None:
+        for _ in range(10):
+            turn_at = limited._take_turn()
+            with lock:
+                turns.append(round(turn_at, 3))
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    limited.close()
+    assert sorted(turns) == [round(1000 + turn / 6.6, 3) for turn in range(40)]
+
+
+def test_a_connected_client_paces_its_repetitions_too(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATALOGSYNC_STATE", str(tmp_path))
+    emulator.fault("429 GET count=3")
+    with connect(Account(emulator.url, emulator.token)) as client:
+        client.catalogs()
+    arrived = [request.at_s for request in emulator.requests]
+    assert len(arrived) == 4
+    assert arrived[3] - arrived[0] > 3 / 7
+
+
+# --- the token (law 12) ---
+
+
+def _errors_of_every_kind() -> Iterator[tuple[Told, Request]]:
+    for told, *_ in (*SAME_FOR_BOTH.values(), *REFUSALS.values(), *LOST.values()):
+        assert isinstance(told, Told)
+        yield told, READ
+        yield told, WRITE
+
+
+ECHOES = (
+    Told(400, f'{{"title": "Bad Request", "detail": "header Authorization: Bearer {TOKEN}"}}', PROBLEM),
+    Told(401, f"<html><title>{TOKEN} is not valid</title></html>", HTML),
+    Told(403, f"{TOKEN}", {"Content-Type": "text/plain"}),
+    Told(500, "x" * 195 + TOKEN, {"Content-Type": "text/plain"}),
+)
+PART = TOKEN[:5]
+
+
+def test_the_token_is_in_no_error_traceback_or_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for told, request in [*_errors_of_every_kind(), *((told, READ) for told in ECHOES)]:
+        with scripted(told) as script:
+            transport = Retrying(HttpTransport(Account(script.url, TOKEN)))
+            with pytest.raises(ApiError) as caught:
+                transport.send(request)
+            transport.close()
+        for text in (str(caught.value), repr(caught.value), repr(vars(caught.value)), repr(caught.value.args)):
+            assert PART not in text
+        assert PART not in "".join(traceback.format_exception(caught.value))
+        assert script.seen[0].headers["Authorization"] == f"Bearer {TOKEN}"
+    assert caplog.records
+    assert PART not in caplog.text
+    assert PART not in repr([vars(record) for record in caplog.records])
+
+
+def test_the_token_is_in_no_repr(emulator: Emulator) -> None:
+    account = Account(emulator.url, TOKEN)
+    transport = HttpTransport(account)
+    retrying = Retrying(transport)
+    client = Client(V2(), retrying)
+    for thing in (account, transport, transport._session, transport._session.auth, retrying, client, emulator):
+        assert PART not in repr(thing)
+        assert PART not in str(thing)
+    client.close()
+
+
+def test_the_token_does_not_follow_a_redirect() -> None:
+    with (
+        scripted(Told(200, "{}", JSON)) as other,
+        scripted(Told(301, "", {"Location": f"{other.url}/api/v2/account"})) as script,
+    ):
+        assert isinstance(sent_once(script, READ), Refused)
+    assert other.seen == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "acme.example"])
+def test_a_netrc_entry_does_not_replace_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine {host} login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    sent: list[requests.PreparedRequest] = []
+
+    def send(self: HTTPAdapter, request: requests.PreparedRequest, **_: object) -> requests.Response:
+        sent.append(request)
+        raise requests.ConnectionError
+
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    transport = HttpTransport(Account(f"https://{host}", TOKEN))
+    with pytest.raises(Temporary):
+        transport.send(READ)
+    transport.close()
+    assert [request.headers["Authorization"] for request in sent] == [f"Bearer {TOKEN}"]
+
+
+def test_no_proxy_stands_between_us_and_this_machine(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower() == "no_proxy"]:
+        monkeypatch.delenv(name)
+    with scripted(Told(200, "{}", JSON)) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        transport = HttpTransport(Account(emulator.url, emulator.token))
+        assert transport.send(Request("GET", "/api/v2/catalogs")).status == 200
+        transport.close()
+    assert (len(emulator.requests), proxy.seen) == (1, [])
