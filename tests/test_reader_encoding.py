@@ -155,6 +155,16 @@ def test_half_a_workbook_is_refused(tmp_path: Path) -> None:
             read_sheet(path)
 
 
+def test_an_encrypted_ods_is_refused_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "prices.ods"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest:encryption-data/>")
+        archive.writestr("content.xml", b"\x00\x01")
+    with pytest.raises(SheetError, match="encrypted with a password"):
+        read_sheet(path)
+
+
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SheetError, match="there is no such file"):
         read_sheet(tmp_path / "none.csv")

@@ -158,6 +158,12 @@ def test_quotes_that_enclose_nothing_are_text(tmp_path: Path) -> None:
     assert sheet.problems == ()
 
 
+def test_a_file_without_one_readable_row_is_refused_with_every_problem(tmp_path: Path) -> None:
+    with pytest.raises(SheetError, match="no rows below them that can be read") as refused:
+        read_bytes(tmp_path, b"SKU,Name,Price\n1,a\n2,b\n", ReadOptions(delimiter=","))
+    assert [problem.where for problem in refused.value.problems] == ["prices.csv:2", "prices.csv:3"]
+
+
 def test_many_unclosed_quotes_stay_quick(tmp_path: Path) -> None:
     body = b"SKU,Name\n" + b'1,"a\n' * 3001 + b'"2","b"\n' * 20_000
     sheet = read_bytes(tmp_path, body, ReadOptions(quote='"'))
@@ -234,6 +240,14 @@ def test_expected_headers_find_the_header_row(tmp_path: Path) -> None:
 def test_a_title_is_not_taken_for_headers(tmp_path: Path) -> None:
     sheet = read_bytes(tmp_path, b"Price list,,\n\n,,from 1 May\nSKU,Name,Price\n1,a,5\n2,b,6\n3,c,7\n")
     assert (sheet.headers, sheet.rows.tolist()) == (("SKU", "Name", "Price"), [5, 6, 7])
+
+
+def test_the_wider_of_two_usual_widths_is_the_table(tmp_path: Path) -> None:
+    assert read_bytes(tmp_path, b"Price list,,\n,,from 1 May\nSKU,Name,Price\n1,a,5\n").headers == (
+        "SKU",
+        "Name",
+        "Price",
+    )
 
 
 def test_without_titles_the_first_row_is_the_header(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from catalogsync.errors import SheetError
-from catalogsync.reader import CellProblem, ReadOptions, column_index, column_letter, read_sheet
+from catalogsync.reader import CellProblem, ReadOptions, column_index, column_letter, read_sheet, xlsx
 from catalogsync.reader.marks import PERCENT, telling_format
 from catalogsync.reader.workbook import as_percent, cell_text
 from tests.reader_files import SPREADSHEET, table, worksheet, zip_ods, zip_xlsx
@@ -117,9 +117,9 @@ def test_a_number_with_lost_digits_is_a_problem(tmp_path: Path) -> None:
     with xlsxwriter.Workbook(path) as workbook:
         tab = workbook.add_worksheet("Sheet1")
         tab.write_row(0, 0, ["SKU"])
-        tab.write_column(1, 0, [999_999_999_999_999, 1234567890123456789, 5])
+        tab.write_column(1, 0, [999_999_999_999_999, 1234567890123456, 5])
     sheet = read_sheet(path)
-    assert sheet.cells[0].tolist() == ["999999999999999", "1234567890123460000", "5"]
+    assert sheet.cells[0].tolist() == ["999999999999999", "1234567890123460", "5"]
     assert [(problem.row, problem.column, problem.position) for problem in sheet.problems] == [(3, 0, 1)]
     assert "its last digits are lost" in sheet.problems[0].what
 
@@ -243,6 +243,15 @@ def test_an_error_far_into_a_long_sheet_is_found(tmp_path: Path) -> None:
     ]
     assert len(sheet.rows) == 20_000
     assert sheet.cells[2].tolist().count("#N/A") == 4
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13, 21])
+def test_a_cell_cut_between_two_pieces_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(xlsx, "_CHUNK_BYTES", size)
+    xml = worksheet(f"<!--{'.' * 4096}-->" + ROWS)
+    path = zip_xlsx(tmp_path / "prices.xlsx", xml, styles_xml=STYLES)
+    assert table(read_sheet(path)) == READ
+    assert problem_places(path) == PLACES
 
 
 # --------------------------------------------------------------------------------------------------- rows and tabs

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from catalogsync.errors import SheetError
+from catalogsync.errors import Problem, SheetError
 from catalogsync.reader.detect import Encoding, find_encoding
 from catalogsync.reader.sheet import (
     BLANKS,
@@ -119,12 +119,16 @@ class _Reading:
             keep = np.flatnonzero(~blank)
             columns = [column.take(pa.array(keep)) for column in columns]
             lines = lines[keep]
-        if not len(lines) and not problems:
+        if not len(lines):
             raise SheetError(
-                f"{path.name} has headers in line {self.header_line} and no rows below them. "
-                "An empty sheet is not read as an empty catalog."
+                f"{path.name} has headers in line {self.header_line} and no rows below them that can be read. "
+                "An empty sheet is not read as an empty catalog.",
+                [Problem(f"{path.name}:{problem.row}", problem.what, problem.hint) for problem in problems],
             )
-        problems = sorted([*problems, *_error_cells(body, columns, lines)], key=lambda p: (p.row, p.column or -1))
+        problems = sorted(
+            [*problems, *_error_cells(body, columns, lines)],
+            key=lambda problem: (problem.row, -1 if problem.column is None else problem.column),
+        )
         quote = "none (quotes are text)" if not dialect.quote else dialect.quote
         facts = {
             "type": "text",
