@@ -366,7 +366,7 @@ def parse_items(text: str, column: Column) -> str:
             canonical = canonical_items(items)
             canonical.encode("utf-8")  # half a surrogate pair cannot be stored anywhere
             return canonical
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, InvalidOperation):
         pass
     raise CellError(
         f"{quoted(text)} is not a JSON list of objects",
@@ -443,10 +443,10 @@ def show(canonical: str, column: Column) -> str:
 def show_exactly(canonical: str, column: Column) -> str:
     """As `show`, but always what the same column's parser reads back: options by id where captions are not."""
     shown = show(canonical, column)
-    if not shown or column.type not in OPTION_TYPES:
+    if not canonical or column.type not in OPTION_TYPES:
         return shown
     try:
-        if PARSERS[column.type](shown, column) == canonical:
+        if shown.strip() and PARSERS[column.type](shown, column) == canonical:
             return shown
     except CellError:
         pass

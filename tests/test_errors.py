@@ -43,7 +43,10 @@ def test_exit_codes_are_those_of_the_command_line() -> None:
 @pytest.mark.parametrize(
     ("problem", "told"),
     [
-        (Problem("a.csv:17 (Price)", '"x" is not a number', "write 1.5"), 'a.csv:17 (Price): "x" is not a number (write 1.5)'),
+        (
+            Problem("a.csv:17 (Price)", '"x" is not a number', "write 1.5"),
+            'a.csv:17 (Price): "x" is not a number (write 1.5)',
+        ),
         (Problem("a.csv:17", "is empty"), "a.csv:17: is empty"),
         (Problem("", "two elements hold the key"), "two elements hold the key"),
     ],

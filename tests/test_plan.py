@@ -141,7 +141,9 @@ def test_a_change_taken_out_of_a_plan_is_noticed() -> None:
 
 @pytest.mark.parametrize("tree", [None, [], "plan", {}, {"format": "other"}, {"version": 1}])
 def test_what_is_no_plan_is_said_to_be_none(tree: object) -> None:
-    with pytest.raises(UserError, match=r"^x\.json: this is not a plan; `catalogsync plan … --out plan\.json` makes one"):
+    with pytest.raises(
+        UserError, match=r"^x\.json: this is not a plan; `catalogsync plan … --out plan\.json` makes one"
+    ):
         from_json(tree, "x.json")
 
 

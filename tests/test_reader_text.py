@@ -112,6 +112,11 @@ def test_a_column_without_header_is_kept_where_it_holds_something(tmp_path: Path
     assert sheet.address(0, 1) == "prices.csv:2 (column B)"
 
 
+def test_delimiters_at_the_end_of_the_header_line_only_are_no_columns(tmp_path: Path) -> None:
+    sheet = read_bytes(tmp_path, b"SKU;Price;;\nA;1\nB;2\n\x1a")
+    assert (sheet.headers, table(sheet)) == (("SKU", "Price"), [["A", "1"], ["B", "2"]])
+
+
 def test_headers_are_tidied_and_duplicates_stay(tmp_path: Path) -> None:
     sheet = read_bytes(tmp_path, '" Price,\u00a0\n EUR ",Size,Size\n1,2,3\n'.encode())
     assert sheet.headers == ("Price, EUR", "Size", "Size")

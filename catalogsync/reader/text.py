@@ -78,6 +78,8 @@ def read_text(path: Path, data: bytes, options: ReadOptions, expect: Collection[
     encoding = find_encoding(path, data, options.encoding)
     body = encoding.utf8(data)
     del data
+    if body.endswith(b"\x1a"):  # how DOS programs end a text
+        body = body[:-1]
     first_line, delimiter = 1, options.delimiter
     announced = _announced_delimiter(body)
     if announced is not None:
@@ -186,6 +188,10 @@ def _read(
         raise SheetError(f"{path.name} holds no rows: nothing but blank lines.")
     header = find_header(rows, expect) if wanted is None else Header(0, "as set")
     header_line, names = starts[header.index], rows[header.index]
+    named = max((number for number, name in enumerate(names, start=1) if tidy_header(name)), default=0)
+    below = rows[header.index + 1 :]
+    if below and named and all(len(row) == named for row in below):
+        names = names[:named]  # delimiters at the end of the header line only
     offset = _offset_of_line(body, header_line - first_line)
     fast = read_regular(body, offset, dialect, len(names), header_line)
     if fast is not None:
