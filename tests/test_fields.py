@@ -609,10 +609,9 @@ def test_any_text_is_either_read_or_refused_as_a_cell(type_: str, text: str, dec
     text = text.encode("utf-8", "ignore").decode()
     try:
         canonical = parse(text, one)
-    except CellError as error:
-        assert error.what
-    else:
-        assert fields.show(canonical, one) is not None
+    except CellError:
+        return
+    fields.show_exactly(canonical, one)
 
 
 _ALMOST = st.text(st.sampled_from("0123456789-+.,:/ TZe%€р'\u00a0[]{}\"²٣"), max_size=24)

@@ -202,13 +202,24 @@ HEAD = "catalog: 1\nkey: Code\ncolumns:\n  Code: SKU\n"
         ("catalog: 1\nkey: []\ncolumns: {Code: SKU}\n", "line 2 key: the key names no column"),
         ("catalog: 1\nkey: [[]]\ncolumns: {Code: SKU}\n", "line 2 key: the key names no column"),
         ("catalog: 1\nkey: [Code, []]\ncolumns: {Code: SKU}\n", "line 2 key: the key names no column"),
-        ("catalog: [1\nkey: Code\n", "line 2: did not find expected ',' or ']'"),
-        ("catalog: 1\n\tkey: Code\n", "line 2: found character that cannot start any token"),
-        ("catalog: *other\n", "line 1: found undefined alias"),
     ],
 )
 def test_a_problem_of_the_file_has_line_key_and_way_out(tmp_path: Path, text: str, told: str) -> None:
     assert load_problems(tmp_path, text) == [told]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("catalog: [1\nkey: Code\n", 2),
+        ("catalog: 1\n\tkey: Code\n", 2),
+        ("catalog: 1\nkey: *other\n", 2),
+        ("a: 1\n--- x", 2),
+    ],
+)
+def test_what_is_no_yaml_is_refused_with_its_line(tmp_path: Path, text: str, line: int) -> None:
+    [told] = load_problems(tmp_path, text)
+    assert told.startswith(f"line {line}: ")
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
@@ -625,4 +636,4 @@ def test_a_problem_of_a_key_that_is_not_written_stands_at_what_holds_it(tmp_path
     file = load(tmp_path, HEAD)
     path = tmp_path / "products.yaml"
     assert file.problem(("columns", "Code", "blank"), "odd") == Problem(f"{path}:4 columns.Code", "odd")
-    assert file.problem(("guards", "add"), "odd") == Problem(f"{path}:1", "odd")
+    assert file.problem(("guards", "add"), "odd") == Problem(f"{path}:1 guards.add", "odd")

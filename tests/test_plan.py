@@ -90,7 +90,7 @@ def test_the_digest_stands_for_every_detail_of_a_change(change: Change) -> None:
     digests = {made_plan(change).digest}
     for name in change.__dataclass_fields__:
         value = getattr(change, name)
-        other = {**value, "x": "y"} if isinstance(value, dict) else value * 2 if isinstance(value, str) else value + 1
+        other: Any = {**value, "x": "y"} if isinstance(value, dict) else value * 2
         digests.add(made_plan(dataclasses.replace(change, **{name: other})).digest)
     assert len(digests) == 1 + len(change.__dataclass_fields__)
 

@@ -27,7 +27,12 @@ def console(*, stderr: bool = False) -> Console:
     """A console that keeps its width when the output is not a terminal, and never reads markup in data."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
-    return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
+    return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
+
+
+def _line(out: Console, words: str) -> None:
+    """A line that a terminal may wrap, and a script gets whole."""
+    out.print(words, soft_wrap=True)
 
 
 def print_plan(plan: Plan, *, rps: float, verbose: bool = False) -> None:
@@ -39,18 +44,18 @@ def print_plan(plan: Plan, *, rps: float, verbose: bool = False) -> None:
         out.print(_changes_table(plan, len(plan.changes) if verbose else SHOWN_CHANGES))
     hidden = len(plan.changes) - SHOWN_CHANGES
     if hidden > 0 and not verbose:
-        out.print(f"… and {hidden} more changes (-v shows all, --out plan.json stores them)")
+        _line(out, f"… and {hidden} more changes (-v shows all, --out plan.json stores them)")
     print_problems("Rejected rows, nothing of them is sent:", plan.rejected, verbose=verbose)
     print_problems("Worth a look:", plan.warnings, verbose=verbose)
     for note in plan.notes:
-        out.print(f"Note: {note}")
-    out.print(summary(plan, rps=rps))
+        _line(out, f"Note: {note}")
+    _line(out, summary(plan, rps=rps))
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
     """How the sheet was read, in one line on stderr."""
     told = ", ".join(f"{name} {text}" for name, text in facts.items())
-    console(stderr=True).print(f"Read: {told}", soft_wrap=True)
+    _line(console(stderr=True), f"Read: {told}")
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -140,9 +145,9 @@ def print_problems(title: str, problems: Sequence[Problem], *, verbose: bool = F
     out.print(Text(f"{title} ({len(problems)})", style="bold"))
     shown = problems if verbose else problems[:SHOWN_PROBLEMS]
     for problem in shown:
-        out.print(f"  {problem}", soft_wrap=True)
+        _line(out, f"  {problem}")
     if len(shown) < len(problems):
-        out.print(f"  … and {len(problems) - len(shown)} more (-v shows all)")
+        _line(out, f"  … and {len(problems) - len(shown)} more (-v shows all)")
 
 
 def print_report(plan: Plan, report: Report) -> None:
@@ -153,7 +158,7 @@ def print_report(plan: Plan, report: Report) -> None:
     counts = {word: sum(kind_of(change) == kind for change in done) for kind, word in kinds.items()}
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing changed"
     out = console()
-    out.print(f"Done: {told}, in {_requests(report.write_requests)} (run {report.run_id}).")
+    _line(out, f"Done: {told}, in {_requests(report.write_requests)} (run {report.run_id}).")
     for outcome, title in (
         ("conflict", "Somebody edited these meanwhile; left as they are:"),
         ("failed", "Refused by the account:"),
@@ -165,7 +170,8 @@ def print_report(plan: Plan, report: Report) -> None:
         ]
         print_problems(title, problems)
     if report.stopped_by:
-        out.print(f"Stopped: {report.stopped_by}. {len(report.unsent)} changes were not sent. Run the command again.")
+        _line(out, f"Stopped: {report.stopped_by}")
+        _line(out, f"{len(report.unsent)} changes were not sent. Run the command again.")
 
 
 def report_json(report: Report) -> dict[str, object]:

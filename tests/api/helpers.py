@@ -81,7 +81,7 @@ def seed(*elements: Mapping[str, Any]) -> dict[str, Any]:
 
 def product(number: int, **values: Any) -> dict[str, Any]:
     """An element for `seed`: id, name and vendor code by number."""
-    return {"id": 10_000 + number, "name": f"Product {number}", "values": {"SKU": f"V{number}", **values}}
+    return {"id": 50_000 + number, "name": f"Product {number}", "values": {"SKU": f"V{number}", **values}}
 
 
 class Clock:

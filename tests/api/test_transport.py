@@ -133,8 +133,7 @@ SAME_FOR_BOTH = {
         (
             Unauthorized,
             403,
-            "the token may not do this (Forbidden: Invalid scope); lists need list rights,"
-            " fields an administrator",
+            "the token may not do this (Forbidden: Invalid scope); lists need list rights, fields an administrator",
         ),
     ),
     "429 HTML": (
@@ -321,8 +320,9 @@ def test_a_429_on_a_write_is_repeated_and_stored_once(emulator: Emulator, retryi
 
 
 def test_a_refused_connection_on_a_write_is_repeated_and_stored_once() -> None:
-    emulator = Emulator(seed=seed(), rps=0, port=_free_port())
-    url = f"http://127.0.0.1:{emulator._options.port}"
+    port = _free_port()
+    emulator = Emulator(seed=seed(), rps=0, port=port)
+    url = f"http://127.0.0.1:{port}"
     heard: list[str] = []
 
     def arrive(reason: str) -> None:
@@ -517,7 +517,7 @@ def test_the_token_is_in_no_error_traceback_or_log(caplog: pytest.LogCaptureFixt
     for told, request in [*_errors_of_every_kind(), *((told, READ) for told in ECHOES)]:
         with scripted(told) as script:
             transport = Retrying(HttpTransport(Account(script.url, TOKEN)))
-            with pytest.raises(ApiError) as caught:
+            with stamina.set_testing(True, attempts=2, cap=True), pytest.raises(ApiError) as caught:
                 transport.send(request)
             transport.close()
         for text in (str(caught.value), repr(caught.value), repr(vars(caught.value)), repr(caught.value.args)):
@@ -550,9 +550,7 @@ def test_the_token_does_not_follow_a_redirect() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "acme.example"])
-def test_a_netrc_entry_does_not_replace_the_token(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
+def test_a_netrc_entry_does_not_replace_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text(f"machine {host} login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))

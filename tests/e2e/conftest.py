@@ -87,6 +87,7 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Captur
         monkeypatch.setenv("CATALOGSYNC_URL", emulator.url)
         monkeypatch.setenv("CATALOGSYNC_TOKEN", emulator.token)
         monkeypatch.setenv("CATALOGSYNC_STATE", str(tmp_path / "state"))
+        monkeypatch.setenv("CATALOGSYNC_RPS", "0")
         return Shell(emulator, capsys)
 
     yield begin
