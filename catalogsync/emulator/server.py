@@ -12,6 +12,7 @@ import secrets
 import signal
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -52,6 +53,9 @@ ROUTES: dict[str, dict[str, Handler]] = {
 
 CONTROL = "/_emulator/"
 LOOPBACK = ("127.0.0.1", "::1")
+
+MOST_ARRIVALS = 20_000
+"""How many requests the log keeps, so that a server that runs for months does not grow."""
 
 
 @dataclass(slots=True)
@@ -109,7 +113,7 @@ class Emulator:
         self.knobs = knobs or Knobs()
         self.limit = RateLimit(rps, self.knobs.block_after_s)
         self.faults = Faults()
-        self._arrivals: list[Arrival] = []
+        self._arrivals: deque[Arrival] = deque(maxlen=MOST_ARRIVALS)
         self._running: _Running | None = None
 
     def __repr__(self) -> str:
@@ -147,7 +151,7 @@ class Emulator:
 
     @property
     def requests(self) -> list[Arrival]:
-        """Every request of the API so far, in the order of arrival."""
+        """The requests of the API so far, the last `MOST_ARRIVALS` of them, in the order of arrival."""
         return list(self._arrivals)
 
     def clear_requests(self) -> None:
