@@ -57,7 +57,8 @@ def _updates(
 
 def _differing(wanted: Any, held: Any, column: Column) -> Iterator[tuple[int, str]]:
     """Where a column differs, and what the catalog should hold there."""
-    differs = np.asarray(wanted != held, dtype=bool)
+    # Taking options away changes the very cells that hold what the sheet says.
+    differs = np.asarray(wanted != ("" if column.multi == "remove" else held), dtype=bool)
     if column.blank != "clear" or column.multi != "replace":
         differs &= np.asarray(wanted != "", dtype=bool)
     for place in np.flatnonzero(differs):

@@ -115,7 +115,7 @@ def plan(
         rejected_rows=rejected_rows,
         rejected=rejected,
         warnings=(*desired.warnings, *_shared_elsewhere(existing, desired)),
-        notes=notes,
+        notes=(*notes, *_unknown_types(mapping)),
         guards={**mapping.guards, **options.ceilings},
     )
     return Planned(made, schema, sheet.facts, tuple(int(id_) for id_ in matched))
@@ -191,6 +191,12 @@ def _missing(
     unseen = len(gone) - int(gone["id"].isin(known).sum())
     note = f"{unseen} elements have no row, and this mapping's sheet never had one for them: left alone"
     return gone.index[gone["id"].isin(known)], ((f"{note} (--delete-unseen)",) if unseen else ())
+
+
+def _unknown_types(mapping: SheetMapping) -> Iterable[str]:
+    for column in mapping.columns:
+        if column.field is not None and not fields.is_known(column.field):
+            yield f"“{column.field.name}” is of type {column.type}, which this version carries as text"
 
 
 def _shared_elsewhere(existing: tables.Existing, desired: tables.Desired) -> Iterable[Problem]:

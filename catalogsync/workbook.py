@@ -37,7 +37,10 @@ def write_xlsx(path: Path, elements: pd.DataFrame, columns: Sequence[Column], ti
     _refuse_too_large(path, shown, columns)
     with _replacing(path) as temporary:
         options = {"constant_memory": True, "strings_to_numbers": False, "strings_to_formulas": False}
-        with xlsxwriter.Workbook(str(temporary), {**options, "strings_to_urls": False}) as book:
+        with (
+            temporary.open("wb") as stream,
+            xlsxwriter.Workbook(stream, {**options, "strings_to_urls": False}) as book,
+        ):
             sheet = book.add_worksheet(_tab_name(title))
             bold = book.add_format({"bold": True, "bg_color": "#E8EEF4", "bottom": 1})
             wrapped = book.add_format({"text_wrap": True, "valign": "top"})

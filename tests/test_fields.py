@@ -378,6 +378,11 @@ def test_an_option_is_found_exactly_then_folded_then_by_id(type_: str, label: st
     assert parse(label, column(type_, enums=COLOURS)) == id_
 
 
+def test_an_exact_caption_wins_over_a_folded_one_however_it_is_escaped() -> None:
+    one = column("select", enums={51: "salt & p", 52: "Salt &amp; P"})
+    assert [parse(label, one) for label in ("Salt & P", "Salt &amp; P", "salt & p")] == ["52", "52", "51"]
+
+
 def test_the_mappings_labels_win_over_captions() -> None:
     one = column("select", enums=COLOURS, labels={"Red": 52, "Crimson": 51})
     assert [parse(label, one) for label in ("Red", "Crimson", "Dark blue")] == ["52", "51", "52"]

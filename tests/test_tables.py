@@ -30,7 +30,7 @@ def only(mapping: Mapping, read: Sheet) -> tuple[dict[str, dict[str, Any]], list
 
 
 def _rows(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    return {str(key): row.to_dict() for key, row in table.iterrows()}
+    return {str(key): {str(name): table[name].iat[n] for name in table} for n, key in enumerate(table.index)}
 
 
 def _counts(made: Desired) -> tuple[int, int, int]:

@@ -102,7 +102,7 @@ def test_an_empty_plan_sends_nothing(emulator: Emulator, client: Client, journal
 def test_verbs_share_their_requests_and_each_change_travels_once(
     emulator: Emulator, client: Client, journal: Journal
 ) -> None:
-    changes = [update(1, 1), add(2), delete(3, 2), add(4), update(5, 3)]
+    changes: list[Change] = [update(1, 1), add(2), delete(3, 2), add(4), update(5, 3)]
     report = apply(client, journal, *changes, batch_size=3)
     value = {"custom_fields": [{"id": 4400050, "values": [{"value": "7"}]}]}
     assert posts(emulator) == [

@@ -35,7 +35,9 @@ def connect(account: Account, *, rps: float = CEILING_RPS, on_wait: Callable[[st
 
 
 def _file_name(url: str) -> str:
-    return "".join(char if char.isalnum() or char in ".-" else "_" for char in urlsplit(url).netloc)
+    """The host only: emulators on this machine share one bucket, whatever their port."""
+    host = urlsplit(url).hostname or ""
+    return "".join(char if char.isalnum() or char in ".-" else "_" for char in host)
 
 
 class Client:
@@ -67,14 +69,18 @@ class Client:
 
     # --- lists ---
 
-    def catalogs(self) -> list[Catalog]:
-        """All lists of the account."""
-        return self._dialect.read_catalogs(self._send(self._dialect.catalogs_request()))
+    def catalogs(self, catalog_id: int | None = None) -> list[Catalog]:
+        """All lists of the account, or the one with this id."""
+        return self._dialect.read_catalogs(self._send(self._dialect.catalogs_request(catalog_id)))
 
     def catalog(self, wanted: str) -> Catalog:
         """The list with this id or exact name. Raises UserError where there is none, or several."""
+        if wanted.isdecimal():
+            by_id = [catalog for catalog in self.catalogs(int(wanted)) if catalog.id == int(wanted)]
+            if by_id:
+                return by_id[0]
         catalogs = self.catalogs()
-        found = [c for c in catalogs if str(c.id) == wanted] or [c for c in catalogs if c.name == wanted]
+        found = [catalog for catalog in catalogs if catalog.name == wanted]
         if len(found) == 1:
             return found[0]
         known = ", ".join(f"{c.id} ({c.name})" for c in catalogs) or "none"

@@ -68,8 +68,8 @@ class Dialect(Protocol):
     def account_request(self) -> Request:
         """Asks for the account and the custom fields of its catalogs."""
 
-    def catalogs_request(self) -> Request:
-        """Asks for all catalogs."""
+    def catalogs_request(self, catalog_id: int | None = None) -> Request:
+        """Asks for all catalogs, or for one."""
 
     def read_catalogs(self, response: Response) -> list[Catalog]:
         """The catalogs in an answer."""

@@ -61,9 +61,9 @@ class V2:
         """The account with its custom fields (notes 1.7)."""
         return Request("GET", ACCOUNT, (("with", "custom_fields"),))
 
-    def catalogs_request(self) -> Request:
-        """All lists (seed page 000)."""
-        return Request("GET", CATALOGS)
+    def catalogs_request(self, catalog_id: int | None = None) -> Request:
+        """All lists, or one by its id (seed page 000)."""
+        return Request("GET", CATALOGS, () if catalog_id is None else (("id", str(catalog_id)),))
 
     def read_catalogs(self, response: Response) -> list[Catalog]:
         """The lists of an answer, in its order."""
@@ -383,12 +383,13 @@ def _errors(response: Response) -> Iterator[_Error]:
 
 
 def _error(verb: str, entry: Any) -> _Error:
+    """A listed error. 0 names nothing: neither ids nor our request ids begin there (notes 1.5)."""
     facts = _mapping(entry)
     id_, request_id = facts.get("id"), facts.get("request_id")
     return _Error(
         verb,
         int(id_) if _is_number(id_) and int(id_) else None,
-        int(request_id) if _is_number(request_id) else None,
+        int(request_id) if _is_number(request_id) and int(request_id) else None,
         _words(entry),
     )
 

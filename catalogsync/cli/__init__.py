@@ -6,6 +6,7 @@ Commands load when they are called, so that ``--help`` answers at once. Data goe
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -65,6 +66,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    logging.getLogger().addHandler(logging.NullHandler())  # without a handler, libraries' warnings reach stderr
     sys.exit(run(sys.argv[1:]))
 
 

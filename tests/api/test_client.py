@@ -304,7 +304,7 @@ def test_catalogs_are_added_changed_and_deleted_in_batches(client: Client, emula
 def test_an_account_without_catalogs_has_none() -> None:
     with Emulator(rps=0) as emulator, client_of(emulator) as client:
         assert client.catalogs() == []
-        with pytest.raises(UserError, match="^the account has no catalog “Products”. Catalogs: none$"):
+        with pytest.raises(UserError, match=r"^the account has no catalog “Products”\. Catalogs: none$"):
             client.catalog("Products")
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sqlite3
 import threading
 import traceback
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -417,6 +419,16 @@ def test_limiters_that_share_a_file_share_the_turns(tmp_path: Path) -> None:
     assert inner.sent_at == [round(1000 + turn / 6.6, 3) for turn in range(6)]
 
 
+def test_a_program_that_starts_right_after_another_waits_for_its_turn(tmp_path: Path) -> None:
+    clock = Clock(1000.0)
+    inner = Answers(clock)
+    for _ in range(3):
+        limited = RateLimited(inner, turns_file=tmp_path / "turns", clock=clock, sleep=clock.sleep)
+        limited.send(READ)
+        limited.close()
+    assert inner.sent_at == [round(1000 + turn / 6.6, 3) for turn in range(3)]
+
+
 def test_a_repetition_waits_its_turn_like_any_request(tmp_path: Path) -> None:
     clock = Clock(1000.0)
     inner = Answers(clock, Temporary("a"), Temporary("b"), Temporary("c"))
@@ -451,6 +463,25 @@ def test_a_clock_that_was_set_back_does_not_stop_everything(tmp_path: Path) -> N
     limited.send(READ)
     limited.close()
     assert inner.sent_at == [1_000_000.0, 1000.0]
+
+
+def test_a_turn_counts_from_a_time_read_while_nobody_else_can_take_one(tmp_path: Path) -> None:
+    """A time read before waiting for the lock is old by the wait, and let two processes make eight in a second."""
+    file = tmp_path / "turns"
+    refusals: list[str] = []
+
+    def clock() -> float:
+        with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                refusals.append(str(error))
+        return 1000.0
+
+    limited = RateLimited(Answers(Clock()), turns_file=file, clock=clock)
+    assert limited._take_turn() == 1000.0
+    limited.close()
+    assert refusals == ["database is locked"]
 
 
 def test_threads_of_one_limiter_share_the_turns(tmp_path: Path) -> None:

@@ -338,7 +338,7 @@ def test_a_deleted_element_is_not_an_element() -> None:
 
 
 def test_an_answer_of_another_shape_is_refused() -> None:
-    with pytest.raises(UnexpectedAnswer, match="^the server's answer is not a JSON object$"):
+    with pytest.raises(UnexpectedAnswer, match=r"^the server's answer is not a JSON object$"):
         V.read_elements(Response(200, ["what"]), columns("name"), "")
 
 
@@ -538,6 +538,20 @@ def test_a_code_without_an_address_counts_for_what_is_not_confirmed_of_its_verb(
         Result(7, "done", 881),
         Result(8, "failed", None, "error 285"),
     ]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"id": 0, "code": 400, "message": "Error 285.", "request_id": 0},
+        {"id": 0, "code": 400, "message": "Error 285."},
+        {"code": 400, "message": "Error 285."},
+    ],
+    ids=["zeros as in issue 298", "id zero", "bare"],
+)
+def test_an_error_that_names_nothing_counts_for_what_is_not_confirmed(error: Any) -> None:
+    body = _embedded([{"id": 881, "request_id": 7}], [error])
+    assert _results(body, ADD_7, ADD_8) == [Result(7, "done", 881), Result(8, "failed", None, "Error 285.")]
 
 
 @pytest.mark.parametrize(
