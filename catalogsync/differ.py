@@ -50,9 +50,13 @@ def _updates(
         wanted, held = desired[column.key].array[rows], existing[column.key].array[matched]
         for place, text in _differing(wanted, held, column):
             after.setdefault(place, {})[column.key] = text
-    for place in sorted(after):
-        element, row = int(matched[place]), int(rows[place])
-        yield _update(existing, element, after[place], key=str(desired.index[row]), row=_int(desired["row"], row))
+    changed = sorted(after)
+    yield from _built(
+        existing.iloc[matched[changed]],
+        [after[place] for place in changed],
+        keys=desired.index[rows[changed]].tolist(),
+        rows=desired["row"].iloc[rows[changed]].tolist(),
+    )
 
 
 def _differing(wanted: Any, held: Any, column: Column) -> Iterator[tuple[int, str]]:
@@ -61,10 +65,11 @@ def _differing(wanted: Any, held: Any, column: Column) -> Iterator[tuple[int, st
     differs = np.asarray(wanted != ("" if column.multi == "remove" else held), dtype=bool)
     if column.blank != "clear" or column.multi != "replace":
         differs &= np.asarray(wanted != "", dtype=bool)
-    for place in np.flatnonzero(differs):
-        text = _combined(str(wanted[place]), str(held[place]), column)
-        if text != held[place]:
-            yield int(place), text
+    places = np.flatnonzero(differs)
+    for place, ours, theirs in zip(places.tolist(), wanted[places], held[places], strict=True):
+        text = _combined(ours, theirs, column)
+        if text != theirs:
+            yield place, text
 
 
 def _combined(wanted: str, held: str, column: Column) -> str:
@@ -77,22 +82,26 @@ def _combined(wanted: str, held: str, column: Column) -> str:
     return ",".join(map(str, sorted(ids)))
 
 
-def _update(existing: pd.DataFrame, element: int, after: Mapping[str, str], *, key: str, row: int) -> Update:
-    held = {name: str(existing[name].iat[element]) for name in _siblings(existing.columns, after)}
-    return Update(
-        op=0,
-        key=key,
-        row=row,
-        id=_int(existing["id"], element),
-        updated_at=_int(existing["updated_at"], element),
-        before={name: held[name] for name in after},
-        after=dict(after),
-        kept={name: text for name, text in held.items() if name not in after and text},
-    )
-
-
-def _int(numbers: pd.Series, place: int) -> int:
-    return int(numbers.to_numpy(np.int64)[place])
+def _built(
+    held: pd.DataFrame, afters: Sequence[Mapping[str, str]], *, keys: Sequence[str], rows: Sequence[int]
+) -> Iterator[Update]:
+    """An update per element of `held`, out of what each should hold after it."""
+    needed = _siblings(held.columns, {name for after in afters for name in after})
+    texts = {name: held[name].tolist() for name in needed}
+    siblings = {names: _siblings(needed, names) for names in {tuple(after) for after in afters}}
+    facts = zip(afters, keys, rows, held["id"].tolist(), held["updated_at"].tolist(), strict=True)
+    for place, (after, key, row, id_, updated_at) in enumerate(facts):
+        now = {name: texts[name][place] for name in siblings[tuple(after)]}
+        yield Update(
+            op=0,
+            key=key,
+            row=row,
+            id=id_,
+            updated_at=updated_at,
+            before={name: now[name] for name in after},
+            after=dict(after),
+            kept={name: text for name, text in now.items() if name not in after and text},
+        )
 
 
 def _siblings(columns: Iterable[str], keys: Iterable[str]) -> list[str]:
@@ -116,7 +125,11 @@ def _deletes(gone: pd.DataFrame) -> Iterator[Delete]:
 
 def _set_values(gone: pd.DataFrame, mapping: model.Mapping) -> Iterator[Update]:
     """`missing: {set: …}`: the listed values, where they differ. With `missing: keep` nothing is listed."""
-    for element, key in enumerate(gone.index):
-        after = {name: text for name, text in mapping.missing_set.items() if gone[name].iat[element] != text}
-        if after:
-            yield _update(gone, element, after, key=str(key), row=0)
+    held = {name: gone[name].tolist() for name in mapping.missing_set}
+    afters = [
+        {name: text for name, text in mapping.missing_set.items() if held[name][place] != text}
+        for place in range(len(gone))
+    ]
+    changed = [place for place, after in enumerate(afters) if after]
+    keys = gone.index[changed].tolist()
+    yield from _built(gone.iloc[changed], [afters[place] for place in changed], keys=keys, rows=[0] * len(changed))

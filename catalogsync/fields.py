@@ -47,6 +47,10 @@ SUBTYPES: Mapping[str, tuple[str, ...]] = {
 }
 """The subtypes of the composite types, by the names that the API uses (api notes 1.3)."""
 
+OTHER_PARTS = "*"
+"""Stands for the parts of a composite field that `SUBTYPES` does not name, as one JSON object. They cannot be
+mapped, but have to be sent again with the others: what a write leaves out is erased."""
+
 TRUE_WORDS = frozenset("1 true yes y on x + ✓ ✔ да так sim si sí tak oui ja".split())
 FALSE_WORDS = frozenset("0 false no n off - нет ні não nao nie non nein".split())
 

@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -422,11 +423,26 @@ def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: Column
             else f"a {kind} needs `subtype:`"
         )
         yield file.problem((*at, "subtype"), what, f"one of {', '.join(fields.SUBTYPES[kind])}")
+    for layout in spec.format:
+        if not _is_date_layout(layout):
+            hint = "as in `%d/%m/%Y` or `%Y-%m-%d %H:%M`"
+            yield file.problem((*at, "format"), f"{fields.quoted(layout)} is not a way to write a date", hint)
+    if column.field is None and spec.blank == "clear":
+        yield file.problem((*at, "blank"), "a name cannot be cleared")
     if spec.unknown == "add":
         hint = "add the option in the CRM, or use `unknown: skip`"
         yield file.problem((*at, "unknown"), "this version cannot add options", hint)
     if column.currency and column.currency not in fields.CURRENCIES.values():
         yield file.problem((*at, "currency"), f"{fields.quoted(spec.currency)} is not a known currency", "EUR, USD, …")
+
+
+def _is_date_layout(layout: str) -> bool:
+    """Whether a date that is written by a layout is read back by it, at least its day."""
+    sample = datetime(2026, 11, 23, 14, 5, 6)  # noqa: DTZ001 - a sample; zones have no part in it
+    try:
+        return datetime.strptime(sample.strftime(layout), layout).date() == sample.date()  # noqa: DTZ007 - as above
+    except (ValueError, re.error):
+        return False
 
 
 def _labels(

@@ -103,7 +103,18 @@ def _change_record(change: Change) -> dict[str, Any]:
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON values, with its digest. Holds no secret."""
+    """The plan as JSON values, with its digest and a checksum over all of it. Holds no secret."""
+    tree = _tree(plan)
+    return {**tree, "checksum": _checksum(tree)}
+
+
+def _checksum(tree: Mapping[str, Any]) -> str:
+    content = {name: value for name, value in tree.items() if name != "checksum"}
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _tree(plan: Plan) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -173,11 +184,11 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             notes=tuple(map(str, tree["notes"])),
             guards={kind: Ceiling.parse(text) for kind, text in tree["guards"].items()},
         )
-        digest = plan.digest
+        is_whole = _checksum(tree) == tree.get("checksum") and plan.digest == tree.get("digest")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"{name}: the plan is damaged ({error}); plan again") from None
-    if digest != tree.get("digest"):
-        raise UserError(f"{name}: the changes are not those the plan was made with (digest {digest}); plan again")
+    if not is_whole:
+        raise UserError(f"{name}: the file was changed since it was written; plan again")
     return plan
 
 

@@ -7,7 +7,7 @@ text (fields.py), never NaN. `desired` also has ``row`` (1-based sheet row or li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,6 +136,7 @@ def desired_table(sheet: Sheet, mapping: model.Mapping) -> Desired:
     )
     keys = row_keys(table, mapping.keys)
     _reject_keyless(rows, mapping, keys)
+    _reject_crossed(rows, mapping, keys, list(alternative_keys(table, mapping.keys)))
     _reject_repeats(rows, mapping, keys)
     table["row"] = sheet.rows
     table.index = pd.Index(keys, dtype="str")
@@ -225,6 +226,19 @@ def _reject_keyless(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> Non
     rows.good &= ~keyless
 
 
+def _reject_crossed(rows: _Rows, mapping: model.Mapping, keys: pd.Series, alternatives: Sequence[pd.Series]) -> None:
+    """Rows that mean one product by different alternatives: one by its code, another by that one's barcode."""
+    used = set(keys[rows.readable]) - {""}
+    for rank, texts in enumerate(alternatives):
+        crossed = (texts.isin(used) & (texts != keys)).to_numpy(bool) & rows.readable
+        both = crossed | (keys.isin(set(texts[crossed])).to_numpy(bool) & rows.readable)
+        rows.reject(both, mapping.keys[rank][0], _crossed, is_key=False)
+
+
+def _crossed(text: str) -> fields.CellError:
+    return fields.CellError("another row means the same product by another key", "none of them is taken")
+
+
 def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> None:
     """Rows with the same key: all refused, or all but the first or last, as the mapping says."""
     counted = keys.where(rows.readable, "")
@@ -254,10 +268,10 @@ def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> Non
 
 
 def wanted_columns(columns: tuple[model.Column, ...]) -> tuple[model.Column, ...]:
-    """The columns to read from the catalog: the mapped ones, and all subtypes of mapped composite fields."""
-    wanted = {column.key: column for column in columns}
+    """The columns to read from the catalog: the name, the mapped ones, all subtypes of mapped composite fields."""
+    wanted = {model.NAME: model.Column(header="", field=None), **{column.key: column for column in columns}}
     for column in columns:
-        for subtype in fields.SUBTYPES.get(column.type, ()):
+        for subtype in (*fields.SUBTYPES[column.type], fields.OTHER_PARTS) if column.type in fields.SUBTYPES else ():
             sibling = model.Column(header="", field=column.field, subtype=subtype)
             wanted.setdefault(sibling.key, sibling)
     return tuple(wanted.values())

@@ -402,7 +402,7 @@ def test_ods_values_errors_and_formats(tmp_path: Path) -> None:
 
 
 def ole_file(streams: dict[str, bytes]) -> bytes:
-    """An OLE compound file; streams of at least 4096 bytes only."""
+    """An OLE compound file; streams of at least 4096 bytes only, the first one alone at its root."""
     sector = 512
     content = b""
     chains: dict[str, int] = {}
@@ -443,53 +443,111 @@ def record(kind: int, body: bytes) -> bytes:
     return struct.pack("<HH", kind, len(body)) + body
 
 
-def label(row: int, column: int, text: str) -> bytes:
-    encoded = text.encode("utf-16-le")
-    return record(0x0204, struct.pack("<HHHHB", row, column, 0, len(text), 1) + encoded)
+BIFF5, BIFF8 = 0x0500, 0x0600  # of Excel 95, with texts in cp1251 here, and of Excel 97
+ERROR_RESULT = b"\x02\0\x0f\0\0\0\xff\xff"  # of a formula: #VALUE!
 
 
-def test_xls_errors_and_formats(tmp_path: Path) -> None:
-    bof = struct.pack("<HHHHII", 0x0600, 0x0005, 0, 0, 0, 6)
-    code = b"0000"
-    globals_ = record(0x0809, bof) + record(0x0042, struct.pack("<H", 1200))
-    globals_ += record(0x041E, struct.pack("<HHB", 164, len(code), 0) + code)
+def xls_text(text: str, length_bytes: int, biff: int) -> bytes:
+    length = len(text).to_bytes(length_bytes, "little")
+    return length + (b"\x01" + text.encode("utf-16-le") if biff == BIFF8 else text.encode("cp1251"))
+
+
+def label(row: int, column: int, text: str, biff: int = BIFF8) -> bytes:
+    return record(0x0204, struct.pack("<HHH", row, column, 0) + xls_text(text, 2, biff))
+
+
+def xls_stream(tabs: dict[str, bytes], biff: int = BIFF8, *, first: bytes = b"") -> bytes:
+    """A workbook of tabs, each given as its cells; its three styles are plain, ``0000`` and ``0%``."""
+
+    def begin(kind: int) -> bytes:
+        return record(0x0809, struct.pack("<HHHH", biff, kind, 0, 0) + (bytes(8) if biff == BIFF8 else b""))
+
+    size = struct.pack("<IIHHH" if biff == BIFF8 else "<HHHHH", 0, 9, 0, 9, 0)
+    contents = [begin(0x0010) + record(0x0200, size) + cells + record(0x000A, b"") for cells in tabs.values()]
+    head = begin(0x0005) + first + record(0x0042, struct.pack("<H", 1200 if biff == BIFF8 else 1251))
+    head += record(0x041E, struct.pack("<H", 164) + xls_text("0000", 2 if biff == BIFF8 else 1, biff))
     for number in (0, 164, 9):
-        globals_ += record(0x00E0, struct.pack("<HH", 0, number) + bytes(16))
-    name = "Prices"
-    size = len(globals_) + 4 + 8 + len(name) + 4
-    globals_ += record(0x0085, struct.pack("<IBBBB", size, 0, 0, len(name), 0) + name.encode()) + record(0x000A, b"")
-    formula = struct.pack("<HHH", 3, 1, 0) + b"\x02\0\x0f\0\0\0\xff\xff" + struct.pack("<HIH", 0, 0, 2) + b"\x1c\x0f"
-    tab = record(0x0809, struct.pack("<HHHHII", 0x0600, 0x0010, 0, 0, 0, 6))
-    tab += record(0x0200, struct.pack("<IIHHH", 0, 6, 0, 2, 0))
-    tab += label(0, 0, "SKU") + label(0, 1, "Price")
+        head += record(0x00E0, struct.pack("<HH", 0, number) + bytes(16 if biff == BIFF8 else 12))
+    names = [xls_text(name, 1, biff) for name in tabs]
+    start = len(head) + sum(10 + len(name) for name in names) + 4
+    for name, content in zip(names, contents, strict=True):
+        head += record(0x0085, struct.pack("<IBB", start, 0, 0) + name)
+        start += len(content)
+    return head + record(0x000A, b"") + b"".join(contents)
+
+
+def write_xls(path: Path, stream: bytes, name: str = "Workbook") -> Path:
+    path.write_bytes(ole_file({name: stream.ljust(4096, b"\0")}))
+    return path
+
+
+@pytest.mark.parametrize(("biff", "stream"), [(BIFF8, "Workbook"), (BIFF5, "Book")], ids=["BIFF8", "BIFF5"])
+def test_xls_errors_and_formats(tmp_path: Path, biff: int, stream: str) -> None:
+    tab = label(0, 0, "SKU", biff) + label(0, 1, "Price", biff)
     tab += record(0x0203, struct.pack("<HHHd", 1, 0, 1, 7.0)) + record(0x0205, struct.pack("<HHHBB", 1, 1, 0, 0x2A, 1))
-    tab += record(0x027E, struct.pack("<HHHI", 2, 0, 1, (8 << 2) | 2)) + record(
-        0x0203, struct.pack("<HHHd", 2, 1, 2, 0.5)
-    )
-    tab += label(3, 0, "A") + record(0x0006, formula)
+    tab += record(0x027E, struct.pack("<HHHI", 2, 0, 1, (8 << 2) | 2))
+    tab += record(0x0203, struct.pack("<HHHd", 2, 1, 2, 0.5)) + label(3, 0, "Ящик", biff)
+    tab += record(0x0006, struct.pack("<HHH", 3, 1, 0) + ERROR_RESULT + struct.pack("<HIH", 0, 0, 2) + b"\x1c\x0f")
     tab += record(0x00BD, struct.pack("<HHHIHIH", 4, 0, 1, (9 << 2) | 2, 2, (1 << 2) | 2, 1))
-    tab += record(0x000A, b"")
-    path = tmp_path / "prices.xls"
-    path.write_bytes(ole_file({"Workbook": (globals_ + tab).ljust(4096, b"\0")}))
-    sheet = read_sheet(path)
+    other = label(0, 0, "SKU", biff) + record(0x0205, struct.pack("<HHHBB", 2, 1, 0, 0x07, 1))
+    path = write_xls(tmp_path / "prices.xls", xls_stream({"Опт": other, "Цены": tab}, biff), stream)
+    sheet = read_sheet(path, ReadOptions(tab="Цены"))
     assert sheet.headers == ("SKU", "Price")
-    assert table(sheet) == [["0007", "#N/A"], ["0008", "50%"], ["A", "#VALUE!"], ["0009", "100%"]]
+    assert table(sheet) == [["0007", "#N/A"], ["0008", "50%"], ["Ящик", "#VALUE!"], ["0009", "100%"]]
     assert [(problem.row, problem.column, problem.what) for problem in sheet.problems] == [
         (2, 1, "the cell holds the error #N/A"),
         (4, 1, "the cell holds the error #VALUE!"),
     ]
+    assert table(read_sheet(path, ReadOptions(tab="Опт"))) == [["", "#DIV/0!"]]
+
+
+@pytest.mark.parametrize("biff", [BIFF8, BIFF5], ids=["BIFF8", "BIFF5"])
+def test_an_encrypted_xls_is_refused_as_such(tmp_path: Path, biff: int) -> None:
+    stream = xls_stream({"Prices": label(0, 0, "SKU", biff)}, biff, first=record(0x002F, bytes(6)))
+    with pytest.raises(SheetError, match="encrypted with a password"):
+        read_sheet(write_xls(tmp_path / "prices.xls", stream))
+
+
+SHORT_TAB = label(0, 0, "SKU") + label(1, 0, "A") + record(0x0203, struct.pack("<HHHd", 2, 0, 1, 7.0))
+
+
+def test_an_xls_cut_off_anywhere_is_refused_in_silence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    stream = xls_stream({"Prices": SHORT_TAB})
+    path = write_xls(tmp_path / "prices.xls", stream)
+    assert table(read_sheet(path)) == [["A"], ["0007"]]
+    content = path.read_bytes()
+    for size in range(8, len(content), 64):
+        path.write_bytes(content[:size])
+        with pytest.raises(SheetError, match="cut off or damaged"):
+            read_sheet(path)
+    for size in range(len(stream) - 3):  # of the last record, zeros remain zeros
+        write_xls(path, stream[:size])
+        with pytest.raises(SheetError, match="cut off or damaged"):
+            read_sheet(path)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_what_calamine_does_not_survive_is_refused(tmp_path: Path) -> None:
-    bof = struct.pack("<HHHHII", 0x0600, 0x0005, 0, 0, 0, 6)
-    globals_ = record(0x0809, bof) + record(0x0042, struct.pack("<H", 1200)) + record(0x00E0, bytes(20))
-    globals_ += record(0x0085, struct.pack("<IBBBB", len(globals_) + 20, 0, 0, 4, 0) + b"Tab1") + record(0x000A, b"")
-    cut_formula = struct.pack("<HHH", 1, 0, 0) + b"\x02\0\x0f\0\0\0\xff\xff" + struct.pack("<HIH", 0, 0, 1) + b"\x1c"
-    tab = record(0x0809, struct.pack("<HHHHII", 0x0600, 0x0010, 0, 0, 0, 6)) + label(0, 0, "SKU")
-    tab += record(0x0006, cut_formula) + record(0x000A, b"")
-    path = tmp_path / "prices.xls"
-    path.write_bytes(ole_file({"Workbook": (globals_ + tab).ljust(4096, b"\0")}))
+    cut_formula = struct.pack("<HHH", 1, 0, 0) + ERROR_RESULT + struct.pack("<HIH", 0, 0, 1) + b"\x1c"
+    tab = label(0, 0, "SKU") + record(0x0006, cut_formula)
     with pytest.raises(SheetError, match="damaged or very unusual"):
+        read_sheet(write_xls(tmp_path / "prices.xls", xls_stream({"Tab1": tab})))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("WordDocument", "a Word document"),
+        ("PowerPoint Document", "a PowerPoint presentation"),
+        ("__properties_version1.0", "an Outlook message"),
+        ("Contents", "an Office file without a workbook"),
+    ],
+)
+def test_another_old_office_file_is_refused_by_its_real_name(tmp_path: Path, name: str, said: str) -> None:
+    path = tmp_path / "prices.xls"
+    embedded = xls_stream({"Prices": SHORT_TAB}).ljust(4096, b"\0")  # a stream, but not at the root
+    path.write_bytes(ole_file({name: b"x" * 5000, "Workbook": embedded}))
+    with pytest.raises(SheetError, match=f"is {said}, not a product sheet"):
         read_sheet(path)
 
 

@@ -135,6 +135,19 @@ def test_the_first_filled_alternative_is_the_key() -> None:
     ]
 
 
+def test_rows_that_mean_one_product_by_different_alternatives_are_rejected_with_both_addresses() -> None:
+    mapping = _alternatives((CODE,), (EAN,), columns=[CODE, EAN])
+    rows = [("1", "", "", "", "4006"), ("", "", "", "", "4006"), ("2", "", "", "", "5"), ("3", "", "", "", "5")]
+    made = desired_table(sheet(HEADERS, *rows), mapping)
+    assert list(made.table.index) == ["2", "3"]
+    what = "another row means the same product by another key"
+    assert [(problem.where, problem.what) for problem in made.rejected] == [
+        ("prices.csv:2 (EAN)", what),
+        ("prices.csv:3 (EAN)", what),
+    ]
+    assert (made.rejected_rows, made.unreadable_rows) == (2, 0)
+
+
 def test_the_same_text_in_two_alternatives_is_not_the_same_key() -> None:
     mapping = _alternatives((CODE,), (EAN,), columns=[CODE, EAN])
     made = desired_table(sheet(HEADERS, ("7", "", "", "", ""), ("", "", "", "", "7")), mapping)
@@ -378,6 +391,7 @@ def test_all_subtypes_of_a_mapped_composite_field_are_wanted_each_once() -> None
     city = Column("City", FIELDS[8], "city")
     wanted = tables.wanted_columns((CODE, city))
     assert [column.key for column in wanted] == [
+        "name",
         "1",
         "9.city",
         "9.address_line_1",
@@ -385,8 +399,9 @@ def test_all_subtypes_of_a_mapped_composite_field_are_wanted_each_once() -> None
         "9.state",
         "9.zip",
         "9.country",
+        "9.*",
     ]
-    assert wanted[1] == city
+    assert wanted[2] == city
 
 
 def test_column_keys_become_columns_and_unknown_ones_are_left_out() -> None:
@@ -400,6 +415,7 @@ def test_column_keys_become_columns_and_unknown_ones_are_left_out() -> None:
         ("10.kpp", "legal_entity"),
         ("10.address", "legal_entity"),
         ("10.external_id", "legal_entity"),
+        ("10.*", "legal_entity"),
     ]
 
 

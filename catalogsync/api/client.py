@@ -14,7 +14,7 @@ from catalogsync.api.auth import Account
 from catalogsync.api.dialect import Batch, Capabilities, Dialect, Page, Request, Response
 from catalogsync.api.transport import CEILING_RPS, HttpTransport, RateLimited, Retrying, Transport
 from catalogsync.api.v2 import V2
-from catalogsync.errors import UserError
+from catalogsync.errors import UnexpectedAnswer, UserError
 from catalogsync.model import Catalog, Change, Column, Result, Schema
 from catalogsync.state import state_folder
 
@@ -115,8 +115,9 @@ class Client:
     ) -> pd.DataFrame:
         """The elements of a list as columns: ``id``, ``updated_at``, canonical text per column key.
 
-        Reads until an empty or repeated page; each element once. With `newer_than` only elements with a
-        higher id, which ends early where the server answers the newest first (seed page 002's sample does).
+        Reads until nothing more comes; each element once, also where rows move between pages. With
+        `newer_than` only elements with a higher id, which ends early where the server answers the newest
+        first (seed page 002's sample does).
         """
 
         def request(cursor: Any) -> Request:
@@ -139,16 +140,23 @@ class Client:
         cursor: Any = None
         while True:
             response = self._send(request(cursor))
-            page = self._dialect.read_elements(response, columns, schema.timezone)
-            fresh = [place for place, id_ in enumerate(page.ids) if id_ not in seen]
-            seen.update(page.ids)
-            pages.append(_taken(page, fresh))
+            page = self._read(response, columns, schema)
+            listed = page.listed_ids
+            is_past = newer_than is not None and _is_descending(listed) and listed[-1] <= newer_than
+            cursor = None if is_past else self._dialect.next_cursor(cursor, listed, seen)
+            pages.append(_taken(page, [place for place, id_ in enumerate(page.ids) if id_ not in seen]))
+            seen.update(listed)
             if progress:
                 progress(len(seen))
-            is_past = newer_than is not None and _is_descending(page.ids) and page.ids[-1] <= newer_than
-            cursor = None if is_past else self._dialect.next_cursor(cursor, page.ids, len(fresh))
             if cursor is None:
                 return pages
+
+    def _read(self, response: Response, columns: Sequence[Column], schema: Schema) -> Page:
+        try:
+            return self._dialect.read_elements(response, columns, schema.timezone)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"an element in the answer has another shape than expected ({type(error).__name__}: {error})"
+            raise UnexpectedAnswer(what, status=response.status) from None
 
     def elements_by_ids(self, schema: Schema, columns: Sequence[Column], ids: Sequence[int]) -> pd.DataFrame:
         """Certain elements, as `elements` gives them; an id that does not exist is left out.
@@ -160,7 +168,7 @@ class Client:
             wanted = list(some)
             while wanted:
                 response = self._send(self._dialect.elements_by_ids_request(schema.catalog_id, wanted))
-                page = self._dialect.read_elements(response, columns, schema.timezone)
+                page = self._read(response, columns, schema)
                 asked, found = set(wanted), set(page.ids)
                 pages.append(_taken(page, [place for place, id_ in enumerate(page.ids) if id_ in asked]))
                 wanted = [id_ for id_ in wanted if id_ not in found] if asked & found else []

@@ -5,7 +5,7 @@ A dialect sends nothing. What it can do is declared in `Capabilities`, not found
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -44,11 +44,16 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of elements as columns: ids, ``updated_at`` in Unix seconds, canonical text by column key."""
+    """A page of elements as columns: ids, ``updated_at`` in Unix seconds, canonical text by column key.
+
+    `listed_ids` are those of all rows the server listed, elements that are marked as deleted too: by them
+    the next page is found.
+    """
 
     ids: list[int]
     updated_at: list[int]
     values: dict[str, list[str]]
+    listed_ids: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +93,8 @@ class Dialect(Protocol):
     def elements_request(self, catalog_id: int, cursor: Any = None) -> Request:
         """Asks for one page of elements; None is the first one."""
 
-    def next_cursor(self, cursor: Any, page_ids: Sequence[int], new_rows: int) -> Any:
-        """Where the next page begins, after a page of `page_ids` of which `new_rows` were not seen before.
-
-        None at the end.
-        """
+    def next_cursor(self, cursor: Any, page_ids: Sequence[int], seen: Container[int]) -> Any:
+        """Where to read on after a page of `page_ids`, when `seen` were read before it. None at the end."""
 
     def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
         """Asks for certain elements."""

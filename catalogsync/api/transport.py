@@ -123,7 +123,7 @@ class HttpTransport:
         told = _told(answer, self._token)
         where = f"{request.method} {request.path}"
         if 300 <= status < 400:
-            raise Refused(
+            raise UnexpectedAnswer(
                 f"the account answers at another address: {_host(answer)}; set CATALOGSYNC_URL", status=status
             )
         if status == 401:

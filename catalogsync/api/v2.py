@@ -7,9 +7,10 @@ option ids and read as ``{"value": caption, "enum": id}`` (notes 1.3).
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from catalogsync import fields
 from catalogsync.api.dialect import Batch, Capabilities, Page, Request, Response
-from catalogsync.errors import UnexpectedAnswer
+from catalogsync.errors import Temporary, UnexpectedAnswer
 from catalogsync.model import NAME, Add, Catalog, Change, Column, Delete, Field, Result, Schema, Update
 
 CATALOGS = "/api/v2/catalogs"
@@ -38,16 +39,26 @@ ADDRESS_NUMBERS: Mapping[str, str] = {
 }
 """A smart address is written by subtype code and read by number (notes 1.3)."""
 
+MOST_MOVES = 100
+"""How often a list may be seen to move while it is read, before the reading is given up."""
+
 STALE_MESSAGE = "last modified date is older"
 """The server's words where `updated_at` is not newer than what is stored (notes 1.5, 1.6)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a catalog: by offset while the server honours ``limit_rows``, by page number otherwise."""
+    """A place in a list: by offset while the server honours ``limit_rows``, by page number otherwise.
+
+    `overlaps` says that the page should begin with the last row of the one before, whose ids are `before`.
+    `moves` counts how often it did not.
+    """
 
     offset: int = 0
     page: int = 0
+    overlaps: bool = False
+    before: tuple[int, ...] = ()
+    moves: int = 0
 
 
 class V2:
@@ -115,16 +126,30 @@ class V2:
         )
         return Request("GET", ELEMENTS, (("catalog_id", str(catalog_id)), *place))
 
-    def next_cursor(self, cursor: Cursor | None, page_ids: Sequence[int], new_rows: int) -> Cursor | None:
-        """The next place. A second page that repeats the first one means that offsets are ignored."""
-        cursor = cursor or Cursor()
-        if not page_ids:
-            return None
+    def next_cursor(self, cursor: Cursor | None, page_ids: Sequence[int], seen: Container[int]) -> Cursor | None:
+        """The next place, so that nothing is missed when rows move between two pages.
+
+        Each page begins with the last row of the one before. If it does not begin with a row that was seen,
+        something was deleted meanwhile and rows moved up unread: the same stretch is read again from further
+        up. Rows that moved down (something was added) come twice, which costs nothing. A page that repeats
+        the one before as a whole means that offsets are ignored (notes 1.4); page numbers take over then,
+        and have no such check. None at the end.
+        """
+        ids, cursor = tuple(page_ids), cursor or Cursor()
         if cursor.page:
-            return Cursor(page=cursor.page + 1) if new_rows else None
-        if new_rows:
-            return Cursor(offset=cursor.offset + len(page_ids))
-        return Cursor(page=2)
+            is_new = any(id_ not in seen for id_ in ids)
+            return Cursor(page=cursor.page + 1) if is_new else None
+        if cursor.offset and ids and ids == cursor.before:
+            return Cursor(page=2)
+        if cursor.overlaps and cursor.offset and (not ids or ids[0] not in seen):
+            if cursor.moves >= MOST_MOVES:
+                raise Temporary("the catalog keeps changing while it is read")
+            further_up = max(0, cursor.offset - self.capabilities.page_rows // 2)
+            return dataclasses.replace(cursor, offset=further_up, before=ids, moves=cursor.moves + 1)
+        if not ids or (cursor.overlaps and cursor.offset and len(ids) == 1):
+            return None
+        overlaps = len(ids) > 1
+        return Cursor(cursor.offset + len(ids) - overlaps, overlaps=overlaps, before=ids, moves=cursor.moves)
 
     def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
         """Certain elements: ``id[]=1&id[]=2`` (notes 1.4). The row limit is named, the default page is smaller."""
@@ -139,7 +164,8 @@ class V2:
 
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page. A field without a value is absent on the wire and "" here."""
-        items = [item for item in _items(response) if not item.get("is_deleted")]
+        listed = list(_items(response))
+        items = [item for item in listed if not item.get("is_deleted")]
         values = {column.key: [""] * len(items) for column in columns}
         readers = {column.field.id: _reader(column.field, timezone) for column in columns if column.field}
         for place, item in enumerate(items):
@@ -157,6 +183,7 @@ class V2:
             ids=[int(item["id"]) for item in items],
             updated_at=[int(item.get("updated_at") or 0) for item in items],
             values=values,
+            listed_ids=[int(item["id"]) for item in listed],
         )
 
     def batch(self, number: int, catalog_id: int, changes: Iterable[Change], schema: Schema) -> Batch:
@@ -221,14 +248,14 @@ def _custom_fields(values: Mapping[str, str], known: Mapping[int, Field], timezo
 def _write(field: Field, parts: Mapping[str, str], timezone: str) -> list[Any]:
     """A field's canonical text as v2 writes it (notes 1.3); an empty list clears the field."""
     filled = {subtype: text for subtype, text in parts.items() if text}
+    others = json.loads(filled.pop(fields.OTHER_PARTS, "{}"))
     if field.type == "smart_address":
-        return [{"value": text, "subtype": subtype} for subtype, text in filled.items()]
+        return [{"value": text, "subtype": subtype} for subtype, text in {**filled, **others}.items()]
     if field.type == "legal_entity":
-        return (
-            [{"value": {k: int(v) if k == "entity_type" and v.isdigit() else v for k, v in filled.items()}}]
-            if filled
-            else []
-        )
+        entity = {
+            name: int(text) if name == "entity_type" and text.isdigit() else text for name, text in filled.items()
+        }
+        return [{"value": {**entity, **others}}] if entity or others else []
     text = filled.get("", "")
     if not text:
         return []
@@ -338,16 +365,25 @@ _READ_ONE: Mapping[str, Callable[[Any, Field, str], str]] = {
 
 
 def _read_address(key: str, values: Sequence[Any]) -> Iterator[tuple[str, str]]:
+    parts = {}
     for entry in values:
         if isinstance(entry, dict):
             subtype = str(entry.get("subtype") or "")
-            yield f"{key}.{ADDRESS_NUMBERS.get(subtype, subtype)}", fields.clean_text(_as_text(entry.get("value")))
+            parts[ADDRESS_NUMBERS.get(subtype, subtype)] = entry.get("value")
+    return _parts(key, parts, fields.SUBTYPES["smart_address"])
 
 
 def _read_entity(key: str, values: Sequence[Any]) -> Iterator[tuple[str, str]]:
-    for entry in values[:1]:
-        for name, value in _mapping(_value(entry)).items():
-            yield f"{key}.{name}", fields.clean_text(_as_text(value))
+    return _parts(key, _mapping(_value(values[0])) if values else {}, fields.SUBTYPES["legal_entity"])
+
+
+def _parts(key: str, parts: Mapping[str, Any], known: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """A composite field as (column key, text) pairs; what has no column of its own together, as JSON."""
+    for name in known:
+        yield f"{key}.{name}", fields.clean_text(_as_text(parts.get(name)))
+    others = {name: value for name, value in parts.items() if name not in known and value not in (None, "")}
+    if others:
+        yield f"{key}.{fields.OTHER_PARTS}", json.dumps(others, ensure_ascii=False, sort_keys=True, default=str)
 
 
 # --- envelopes -----------------------------------------------------------------------------------------------

@@ -11,6 +11,13 @@ from catalogsync.cli import common
 from catalogsync.errors import UserError
 
 
+class _FaultText(click.ParamType[str]):
+    """A fault as text. In the environment several are separated by semicolons: each one holds blanks."""
+
+    name = "TEXT"
+    envvar_list_splitter = ";"
+
+
 @click.command("emulator")
 @common.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one.")
 @common.option("--db", type=click.Path(path_type=Path), help="Keep the account in this file between starts.")
@@ -21,7 +28,14 @@ from catalogsync.errors import UserError
 @common.option(
     "--knob", "knobs", multiple=True, metavar="NAME=VALUE", help="Answer an open question of the API otherwise."
 )
-@common.option("--fault", "faults", multiple=True, metavar="TEXT", help='Something goes wrong: "504 after POST nth=2".')
+@common.option(
+    "--fault",
+    "faults",
+    type=_FaultText(),
+    multiple=True,
+    metavar="TEXT",
+    help='Something goes wrong: "504 after POST nth=2".',
+)
 @common.json_option
 def command(
     port: int,

@@ -217,9 +217,12 @@ class Store(Database):
             where.append("id IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(list(ids)))
         if term:
-            searched = "name || char(10) || field_values" if term_in_values else "name"
-            where.append(f"instr(fold({searched}), fold(?)) > 0")
-            values.append(term)
+            matches = ["instr(fold(name), fold(?)) > 0"]
+            if term_in_values:
+                texts = "SELECT 1 FROM json_tree(field_values) WHERE type = 'text' AND instr(fold(atom), fold(?)) > 0"
+                matches.append(f"EXISTS ({texts})")
+            where.append(f"({' OR '.join(matches)})")
+            values += [term] * len(matches)
         order = "DESC" if newest_first else "ASC"
         statement = f"SELECT * FROM elements WHERE {' AND '.join(where)} ORDER BY id {order} LIMIT ? OFFSET ?"
         return [_element(row) for row in self._rows(statement, [*values, limit, offset])]

@@ -15,7 +15,7 @@ import charset_normalizer
 import pyarrow as pa
 
 from catalogsync.errors import Problem, SheetError
-from catalogsync.reader.ole import OleError, OleFile
+from catalogsync.reader.xls import XlsError, root_names
 
 XLSX, XLS, ODS, TEXT = "XLSX workbook", "XLS workbook", "ODS workbook", "text"
 
@@ -43,7 +43,7 @@ _MAGICS: tuple[tuple[bytes, str], ...] = (
     (b"\x09\x02\x06\x00", "a worksheet of Excel 3"),
     (b"\x09\x00\x04\x00", "a worksheet of Excel 2"),
 )
-_OLE_STREAMS: tuple[tuple[str, str], ...] = (
+_OLE_NAMES: tuple[tuple[str, str], ...] = (
     ("WordDocument", "a Word document"),
     ("PowerPoint Document", "a PowerPoint presentation"),
     ("__properties_version1.0", "an Outlook message"),
@@ -53,6 +53,13 @@ _OLE_STREAMS: tuple[tuple[str, str], ...] = (
 def wrong_type(path: Path, real: str, way_out: str = _SAVE_AS) -> SheetError:
     """The refusal of a file that is no sheet, whatever its name ends in."""
     return SheetError(f"{path.name} is {real}, not a product sheet that can be read. {way_out}")
+
+
+def encrypted(path: Path) -> SheetError:
+    """The refusal of a workbook that opens with a password only."""
+    return SheetError(
+        f"{path.name} is encrypted with a password. Open it and save a copy without a password, then give the copy."
+    )
 
 
 def find_type(path: Path, start: bytes) -> str:
@@ -74,14 +81,14 @@ def _zip_type(path: Path) -> str:
             names = set(archive.namelist())
             mimetype = archive.read("mimetype")[:200].decode("latin-1") if "mimetype" in names else ""
             manifest = "META-INF/manifest.xml"
-            encrypted = manifest in names and b"encryption-data" in archive.read(manifest)
+            locked = manifest in names and b"encryption-data" in archive.read(manifest)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise SheetError(
             f"{path.name} is a workbook (a zip archive) that is cut off or damaged. Copy or download it again."
         ) from error
     if "spreadsheet" in mimetype:
-        if encrypted:
-            raise _encrypted(path)
+        if locked:
+            raise encrypted(path)
         return ODS
     if "xl/workbook.xml" in names:
         return XLSX
@@ -100,25 +107,19 @@ def _zip_type(path: Path) -> str:
 
 def _ole_type(path: Path) -> str:
     try:
-        streams = OleFile(path.read_bytes()).names()
-    except OleError as error:
+        names = root_names(path)
+    except XlsError as error:
         raise SheetError(
             f"{path.name} is an old Office file (.xls) that is cut off or damaged. Copy or download it again."
         ) from error
-    if "EncryptedPackage" in streams:
-        raise _encrypted(path)
-    if "Workbook" in streams or "Book" in streams:
+    if "EncryptedPackage" in names:
+        raise encrypted(path)
+    if "Workbook" in names or "Book" in names:
         return XLS
-    for stream, real in _OLE_STREAMS:
-        if stream in streams:
+    for name, real in _OLE_NAMES:
+        if name in names:
             raise wrong_type(path, real)
     raise wrong_type(path, "an Office file without a workbook")
-
-
-def _encrypted(path: Path) -> SheetError:
-    return SheetError(
-        f"{path.name} is encrypted with a password. Open it and save a copy without a password, then give the copy."
-    )
 
 
 def _refuse_markup(path: Path, start: bytes) -> None:
@@ -129,7 +130,7 @@ def _refuse_markup(path: Path, start: bytes) -> None:
     else:
         text = start.decode("latin-1")
     text = text.lstrip().lower()[:4096]
-    if text.startswith("<?xml") or text.startswith("<workbook"):
+    if text.startswith(("<?xml", "<workbook")):
         if "urn:schemas-microsoft-com:office:spreadsheet" in text:
             raise wrong_type(path, "a SpreadsheetML file (Excel 2003 XML)")
         if "<html" in text:
@@ -171,7 +172,7 @@ class Encoding:
 
     def utf8(self, data: bytes) -> bytes:
         """The text as UTF-8, without a byte order mark. Expects text that decodes: see find_encoding."""
-        body = data[self.bom_bytes :] if self.bom_bytes else data
+        body = data[self.bom_bytes :]
         return body if self.name == "utf-8" else body.decode(self.name).encode("utf-8")
 
 
@@ -184,10 +185,10 @@ def find_encoding(path: Path, data: bytes, given: str | None) -> Encoding:
             encoding = Encoding(name, "certain: byte order mark", len(bom))
             _prove(path, data, encoding)
             return encoding
-    zeros = data.count(0, 0, _SAMPLE_BYTES)
-    if zeros:
+    sample = data[:_SAMPLE_BYTES]
+    if 0 in sample:
         return _without_bom(path, data)
-    if len(data[:_SAMPLE_BYTES].translate(None, _CONTROLS)) < len(data[:_SAMPLE_BYTES]) * 0.98:
+    if len(sample.translate(None, _CONTROLS)) < len(sample) * 0.98:
         raise wrong_type(path, "a binary file")
     failure = _undecodable(data, "utf-8")
     if failure is None:
@@ -216,7 +217,7 @@ def _given_encoding(path: Path, data: bytes, given: str) -> Encoding:
 
 
 def _prove(path: Path, data: bytes, encoding: Encoding) -> None:
-    failure = _undecodable(data[encoding.bom_bytes :] if encoding.bom_bytes else data, encoding.name)
+    failure = _undecodable(data[encoding.bom_bytes :], encoding.name)
     if failure is None:
         return
     line = data.count(b"\n", 0, failure + encoding.bom_bytes) + 1
@@ -240,8 +241,7 @@ def _undecodable(data: bytes, name: str) -> int | None:
         except UnicodeError as error:
             offset = error.start if isinstance(error, UnicodeDecodeError) else 0
             return max(0, start - pending + offset)
-        state = decoder.getstate()[0]
-        pending = len(state)
+        pending = len(decoder.getstate()[0])
     return None
 
 

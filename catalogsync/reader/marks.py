@@ -9,18 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-ERROR_CODES = {
-    0x00: "#NULL!",
-    0x07: "#DIV/0!",
-    0x0F: "#VALUE!",
-    0x17: "#REF!",
-    0x1D: "#NAME?",
-    0x24: "#NUM!",
-    0x2A: "#N/A",
-    0x2B: "#GETTING_DATA",
-}
-
 Place = tuple[int, int]  # 0-based row and column
+PERCENT = -1
+BUILT_IN_PERCENTS = frozenset({9, 10})  # numbers of formats that need no code
+
+_LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
 
 
 @dataclass(slots=True)
@@ -40,23 +33,10 @@ class Marks:
             self.zeros[place] = telling
 
 
-PERCENT = -1
-_LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
-
-
 def telling_format(code: str) -> int:
     """PERCENT, or the number of digits a number is filled up to with zeros, or 0 for any other format."""
-    section = _LITERAL.sub("", code.split(";")[0] if '"' not in code else _first_section(code))
+    section = _LITERAL.sub("", code).split(";")[0]
     if "%" in section:
         return PERCENT
     digits = re.sub(r"[\s\-()./]", "", section) if re.fullmatch(r"[0\s\-()/]+", section) else ""
     return len(digits) if len(digits) > 1 and set(digits) == {"0"} else 0
-
-
-def _first_section(code: str) -> str:
-    """Up to the first semicolon outside quotes."""
-    match = re.match(r'(?:"[^"]*"|\\.|[^";])*', code)
-    return match.group() if match else code
-
-
-BUILT_IN_PERCENTS = frozenset({9, 10})

@@ -5,13 +5,14 @@ The XML is walked cell by cell only where a quick look finds a formula, a percen
 
 from __future__ import annotations
 
+import itertools
 import re
 import zipfile
 from pathlib import Path
 from typing import IO
 from xml.etree import ElementTree
 
-from catalogsync.reader.marks import Marks
+from catalogsync.reader.marks import PERCENT, Marks
 from catalogsync.reader.sheet import ERROR_TEXTS
 
 _CHUNK_BYTES = 1 << 20
@@ -62,6 +63,9 @@ class _Walk:
         self._column_styles: list[tuple[int, str]] = []  # how many columns, their default style
         self._inside = False
         self._row = self._column = 0
+        # The marked cells of the current row: their columns, and the text of an error, what `set_format` takes,
+        # or None for a formula without a value.
+        self._found: list[tuple[range, str | int | None]] = []
 
     def through(self, xml: IO[bytes]) -> None:
         # Expat bounds the expansion of entities itself, and fetches nothing.
@@ -87,7 +91,7 @@ class _Walk:
                 self._column_styles.append((_count(element, "columns"), style))
             elif tag == f"{_TABLE}table-row":
                 if self._inside:
-                    self._end_row(element)
+                    self._end_row(_count(element, "rows"))
                 element.clear()
 
     def _number_style(self, element: ElementTree.Element) -> None:
@@ -106,8 +110,8 @@ class _Walk:
 
     def _cell(self, element: ElementTree.Element) -> None:
         repeated = _count(element, "columns")
-        places = [(self._row, column) for column in range(self._column, self._column + min(repeated, _MOST_MARKS))]
-        self._column += repeated
+        columns = range(self._column, self._column + repeated)
+        self._column = columns.stop
         kind = element.get(f"{_OFFICE}value-type")
         formula = element.get(f"{_TABLE}formula") is not None
         if kind is None and not formula:
@@ -115,17 +119,17 @@ class _Walk:
         shown = "".join("".join(paragraph.itertext()) for paragraph in element.findall(f"{_TEXT}p"))
         wrong = formula and (shown in ERROR_TEXTS or re.fullmatch(r"Err:\d+", shown) is not None)
         if element.get(f"{_CALC}value-type") == "error" or wrong:
-            self.marks.errors.update(dict.fromkeys(places, shown or "#ERROR"))
+            self._found.append((columns, shown or "#ERROR"))
         elif kind is None:
-            self.marks.without_value.update(places)
+            self._found.append((columns, None))
         elif kind == "percentage":
-            self.marks.percents.update(places)
+            self._found.append((columns, PERCENT))
         elif kind == "float" and self._cell_styles:
             own = element.get(f"{_TABLE}style-name")
-            for place in places:
-                digits = self._cell_styles.get(own if own is not None else self._column_style(place[1]), 0)
+            for column in columns[:_MOST_MARKS]:
+                digits = self._cell_styles.get(own if own is not None else self._column_style(column), 0)
                 if digits:
-                    self.marks.zeros[place] = digits
+                    self._found.append((range(column, column + 1), digits))
 
     def _column_style(self, column: int) -> str:
         for count, style in self._column_styles:
@@ -134,27 +138,20 @@ class _Walk:
                 return style
         return ""
 
-    def _end_row(self, element: ElementTree.Element) -> None:
-        repeated = _count(element, "rows")
-        if repeated > 1:
-            for marked in (self.marks.errors, self.marks.zeros):
-                self._repeat(marked, repeated)
-            for places in (self.marks.without_value, self.marks.percents):
-                own = [column for row, column in places if row == self._row]
-                self._bound(len(own) * repeated)
-                places.update((self._row + more, column) for column in own for more in range(1, repeated))
-        self._row += repeated
-
-    def _repeat(self, marked: dict[tuple[int, int], str] | dict[tuple[int, int], int], repeated: int) -> None:
-        own = {place: what for place, what in marked.items() if place[0] == self._row}
-        self._bound(len(own) * repeated)
-        for (row, column), what in own.items():
-            marked.update({(row + more, column): what for more in range(1, repeated)})  # type: ignore[misc]
-
-    @staticmethod
-    def _bound(marks: int) -> None:
-        if marks > _MOST_MARKS:
+    def _end_row(self, repeated: int) -> None:
+        rows = range(self._row, self._row + repeated)
+        if sum(len(columns) for columns, _what in self._found) * repeated > _MOST_MARKS:
             raise zipfile.BadZipFile("a row is repeated more often than a sheet has cells")
+        for columns, what in self._found:
+            for place in itertools.product(rows, columns):
+                if isinstance(what, str):
+                    self.marks.errors[place] = what
+                elif what is None:
+                    self.marks.without_value.add(place)
+                else:
+                    self.marks.set_format(place, what)
+        self._found = []
+        self._row = rows.stop
 
 
 def _count(element: ElementTree.Element, of: str) -> int:

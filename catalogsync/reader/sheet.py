@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +18,13 @@ HEAD_ROWS = 50  # how many rows that hold something may precede the header row, 
 BLANKS = " \t\n\v\f\r\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
 BLANKS += "\u2028\u2029\u202f\u205f\u3000\ufeff"
 
-_NOTHING: Mapping[str, str] = {}
+ERROR_TEXTS = frozenset(
+    "#NULL! #DIV/0! #VALUE! #REF! #NAME? #NUM! #N/A #GETTING_DATA #SPILL! #CALC! #FIELD! #BLOCKED! #CONNECT! "
+    "#UNKNOWN! #BUSY! #ПУСТО! #ДЕЛ/0! #ЗНАЧ! #ССЫЛКА! #ИМЯ? #ЧИСЛО! #Н/Д".split()
+)
+
 _BLANK_RUN = re.compile(f"[{BLANKS}]+")
+_NUMBER = re.compile(rf"[-+]?[\d.,'{BLANKS}]*\d[\d.,]*\s?%?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +160,6 @@ def _words_only(row: Sequence[str]) -> bool:
     return len(set(words)) == len(words) and not any(_NUMBER.fullmatch(word) for word in words)
 
 
-_NUMBER = re.compile(rf"[-+]?[\d.,'{BLANKS}]*\d[\d.,]*\s?%?")
-
-
 def blank_rows(columns: Sequence[pa.ChunkedArray], length: int) -> NDArray[np.bool_]:
     """Which rows hold nothing but blanks. Looks at a column only where all the earlier ones are blank."""
     candidates = np.arange(length)
@@ -172,6 +174,17 @@ def blank_rows(columns: Sequence[pa.ChunkedArray], length: int) -> NDArray[np.bo
     return blank
 
 
+def table_width(headers: Sequence[str], columns: Sequence[pa.ChunkedArray], occupied: Collection[int] = ()) -> int:
+    """How many columns there are, less those at the end that have no header and hold nothing."""
+    width = len(headers)
+    while width and not headers[width - 1] and width - 1 not in occupied:
+        column = columns[width - 1]
+        if not blank_rows([column], len(column)).all():
+            break
+        width -= 1
+    return width
+
+
 def frame(columns: Sequence[pa.ChunkedArray], length: int) -> pd.DataFrame:
     """Arrow text columns as a DataFrame with columns 0..n-1 of dtype ``str``, without copying the text."""
     if not columns:
@@ -182,17 +195,11 @@ def frame(columns: Sequence[pa.ChunkedArray], length: int) -> pd.DataFrame:
     return table
 
 
-ERROR_TEXTS = frozenset(
-    "#NULL! #DIV/0! #VALUE! #REF! #NAME? #NUM! #N/A #GETTING_DATA #SPILL! #CALC! #FIELD! #BLOCKED! #CONNECT! "
-    "#UNKNOWN! #BUSY! #ПУСТО! #ДЕЛ/0! #ЗНАЧ! #ССЫЛКА! #ИМЯ? #ЧИСЛО! #Н/Д".split()
-)
+def error_words(text: str) -> tuple[str, str]:
+    """`what` and `hint` for an error value, which must never pass for an empty cell or for a text."""
+    return f"the cell holds the error {text}", "mend the formula, or type the value"
 
 
-def error_problem(row: int, column: int, position: int | None, text: str) -> CellProblem:
-    """An error value, which must never pass for an empty cell or for a text."""
-    return CellProblem(row, column, position, f"the cell holds the error {text}", "mend the formula, or type the value")
-
-
-def count_of(number: int, one: str, many: str = "") -> str:
-    """``1 row``, ``2 rows``: a number with its noun."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
+def in_order(problems: Iterable[CellProblem]) -> tuple[CellProblem, ...]:
+    """By row, then by column; those of a whole record first."""
+    return tuple(sorted(problems, key=lambda problem: (problem.row, -1 if problem.column is None else problem.column)))

@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from catalogsync.errors import Problem, SheetError
 from catalogsync.reader.detect import Encoding, find_encoding
 from catalogsync.reader.sheet import (
-    BLANKS,
     ERROR_TEXTS,
     HEAD_ROWS,
     CellProblem,
@@ -35,11 +34,12 @@ from catalogsync.reader.sheet import (
     ReadOptions,
     Sheet,
     blank_rows,
-    count_of,
-    error_problem,
+    error_words,
     find_header,
     frame,
+    in_order,
     is_blank,
+    table_width,
     tidy_header,
 )
 
@@ -110,10 +110,8 @@ class _Reading:
 
     def sheet(self, path: Path, body: bytes, encoding: Encoding, dialect: Dialect) -> Sheet:
         columns, lines, problems = self.records.columns, self.records.lines, self.records.problems
-        width = len(self.headers)
         headers = [tidy_header(name) for name in self.headers]
-        while width and not headers[width - 1] and not _holds_anything(columns[width - 1]):
-            width -= 1
+        width = table_width(headers, columns)
         columns, headers = columns[:width], headers[:width]
         blank = blank_rows(columns, len(lines))
         skipped = int(blank.sum())
@@ -127,10 +125,6 @@ class _Reading:
                 "An empty sheet is not read as an empty catalog.",
                 [Problem(f"{path.name}:{problem.row}", problem.what, problem.hint) for problem in problems],
             )
-        problems = sorted(
-            [*problems, *_error_cells(body, columns, lines)],
-            key=lambda problem: (problem.row, -1 if problem.column is None else problem.column),
-        )
         quote = "none (quotes are text)" if not dialect.quote else dialect.quote
         facts = {
             "type": "text",
@@ -142,10 +136,10 @@ class _Reading:
         }
         if skipped:
             facts["blank rows skipped"] = str(skipped)
-        rejected = sum(1 for problem in problems if problem.position is None)
-        if rejected:
-            facts["rows not read"] = str(rejected)
-        return Sheet(path, None, tuple(headers), frame(columns, len(lines)), lines, tuple(problems), facts)
+        if problems:
+            facts["rows not read"] = str(len(problems))
+        every_problem = in_order([*problems, *_error_cells(body, columns, lines)])
+        return Sheet(path, None, tuple(headers), frame(columns, len(lines)), lines, every_problem, facts)
 
 
 def _quotes_are_text(quoted: _Reading, literal: _Reading) -> bool:
@@ -330,7 +324,7 @@ def _wrong_width(line: int, row: Sequence[str], width: int) -> CellProblem:
         line,
         None,
         None,
-        f"the row has {count_of(len(row), 'cell')} where the header has {width}: {start!r}",
+        f"the row has {len(row)} cell{'' if len(row) == 1 else 's'} where the header has {width}: {start!r}",
         "a delimiter or a line break inside a value must be quoted",
     )
 
@@ -461,9 +455,7 @@ def _evenness(records: Sequence[list[str] | str], expect: Collection[str]) -> tu
     share = (widths[usual] + (len(rows[0]) == usual)) / (len(records) + 1)
     if usual < 2 or share < 0.5:
         return None
-    wanted = {tidy_header(name) for name in expect} - {""}
-    found = max(len(wanted.intersection(map(tidy_header, row))) for row in rows[:HEAD_ROWS]) if wanted else 0
-    return float(found), round(share, 2), float(usual)
+    return float(find_header(rows, expect).found), round(share, 2), float(usual)
 
 
 def _blank_before_quotes(head: str, delimiter: str, quote: str) -> bool:
@@ -488,15 +480,11 @@ def _announced_delimiter(body: bytes) -> tuple[str, int] | None:
 def _head(body: bytes) -> tuple[str, bool]:
     """The first characters of the file in whole lines, and whether the rest was cut off."""
     if len(body) <= HEAD_CHARACTERS:
-        return _text(body), False
+        return body.decode(), False
     end = body.rfind(b"\n", 0, HEAD_CHARACTERS)
     if end < 0:
         end = body.find(b"\n", HEAD_CHARACTERS)
-    return (_text(body), False) if end < 0 else (_text(body[: end + 1]), True)
-
-
-def _text(body: bytes) -> str:
-    return body.decode("utf-8")
+    return (body.decode(), False) if end < 0 else (body[: end + 1].decode(), True)
 
 
 def _offset_of_line(body: bytes, lines_before: int) -> int:
@@ -511,10 +499,6 @@ def _offset_of_line(body: bytes, lines_before: int) -> int:
     return offset
 
 
-def _holds_anything(column: pa.ChunkedArray) -> bool:
-    return bool(pc.any(pc.greater(pc.binary_length(pc.utf8_trim(column, characters=BLANKS)), 0)).as_py())
-
-
 def _error_cells(body: bytes, columns: Sequence[pa.ChunkedArray], lines: NDArray[np.int64]) -> Iterator[CellProblem]:
     """Cells that hold an error value: spreadsheets write them into CSV as plain text."""
     if b"#" not in body or not any(text.encode() in body for text in ERROR_TEXTS):
@@ -523,4 +507,4 @@ def _error_cells(body: bytes, columns: Sequence[pa.ChunkedArray], lines: NDArray
     for number, column in enumerate(columns):
         hits = pd.array(pc.is_in(column, value_set=wanted)).to_numpy(dtype=np.bool_)
         for position in np.flatnonzero(hits).tolist():
-            yield error_problem(int(lines[position]), number, position, column[position].as_py())
+            yield CellProblem(int(lines[position]), number, position, *error_words(column[position].as_py()))

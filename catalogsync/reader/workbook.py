@@ -10,8 +10,9 @@ import datetime
 import itertools
 import zipfile
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
@@ -23,13 +24,10 @@ import python_calamine as calamine
 from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
-from catalogsync.reader.biff import xls_marks
-from catalogsync.reader.detect import ODS, XLS
+from catalogsync.reader.detect import ODS, XLS, encrypted
 from catalogsync.reader.marks import Marks
 from catalogsync.reader.ods import ods_marks
-from catalogsync.reader.ole import OleError
 from catalogsync.reader.sheet import (
-    BLANKS,
     ERROR_TEXTS,
     HEAD_ROWS,
     CellProblem,
@@ -37,12 +35,15 @@ from catalogsync.reader.sheet import (
     ReadOptions,
     Sheet,
     blank_rows,
-    error_problem,
+    error_words,
     find_header,
     frame,
+    in_order,
     is_blank,
+    table_width,
     tidy_header,
 )
+from catalogsync.reader.xls import XlsEncryptedError, XlsError, open_xls, xls_marks
 from catalogsync.reader.xlsx import xlsx_marks
 
 EXACT_BELOW: Final = 10**15  # a double holds 15 decimal digits; beyond that the last ones may be made up
@@ -53,18 +54,17 @@ _TEXT_TYPE = pa.large_string()
 def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collection[str]) -> Sheet:
     """Read one tab of a workbook."""
     try:
+        marks_of = _marks_reader(path, kind)
         with calamine.CalamineWorkbook.from_path(str(path)) as workbook:
             tab, sheet, chosen = _choose_tab(path, workbook, options, expect)
-            return _read_tab(path, kind, tab, sheet, chosen, options, expect)
-    except calamine.PasswordError as error:
-        raise SheetError(
-            f"{path.name} is encrypted with a password. Open it and save a copy without a password."
-        ) from error
+            return _read_tab(path, kind, tab, sheet, chosen, marks_of(tab), options, expect)
+    except (calamine.PasswordError, XlsEncryptedError) as error:
+        raise encrypted(path) from error
     except (
         calamine.CalamineError,
         zipfile.BadZipFile,
         ElementTree.ParseError,
-        OleError,
+        XlsError,
         KeyError,
         EOFError,
         NotImplementedError,
@@ -80,6 +80,17 @@ def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collectio
             f"{path.name} is an {kind} that is damaged or very unusual. "
             "Open it in Excel or LibreOffice and save it again."
         ) from error
+
+
+def _marks_reader(path: Path, kind: str) -> Callable[[str], Marks]:
+    """What gets the marks of a tab.
+
+    An XLS is read by xlrd before calamine sees it: damage that xlrd refuses can make calamine panic, or take all
+    the memory there is and abort.
+    """
+    if kind == XLS:
+        return partial(xls_marks, open_xls(path))
+    return partial(ods_marks if kind == ODS else xlsx_marks, path)
 
 
 def _visible_tabs(workbook: calamine.CalamineWorkbook) -> list[str]:
@@ -100,23 +111,24 @@ def _choose_tab(
                 _tab_problems(path, workbook),
             )
         return options.tab, workbook.get_sheet_by_name(options.tab), "as set"
-    sheets = {name: workbook.get_sheet_by_name(name) for name in _visible_tabs(workbook)}
-    filled = {name: sheet for name, sheet in sheets.items() if _holds_text(sheet)}
-    if not filled:
-        hidden = "" if len(sheets) == len(workbook.sheet_names) else " (hidden tabs are not looked at)"
+    visible = _visible_tabs(workbook)
+    sheets = {name: workbook.get_sheet_by_name(name) for name in visible}
+    heads = {name: head for name, sheet in sheets.items() if (head := _head(sheet)[1])}
+    if not heads:
+        hidden = "" if len(visible) == len(workbook.sheet_names) else " (hidden tabs are not looked at)"
         raise SheetError(
             f"{path.name} has no visible tab with data{hidden}. An empty sheet is not read as an empty catalog.",
             _tab_problems(path, workbook),
         )
-    if len(filled) == 1:
-        name = next(iter(filled))
+    if len(heads) == 1:
+        name = next(iter(heads))
         how = "the only tab" if len(workbook.sheet_names) == 1 else "the only visible tab with data"
-        return name, filled[name], how
-    found = {name: find_header(_head(sheet)[1], expect).found for name, sheet in filled.items()}
+        return name, sheets[name], how
+    found = {name: find_header(head, expect).found for name, head in heads.items()}
     most = max(found.values())
     best = [name for name, count in found.items() if count == most]
     if most and len(best) == 1:
-        return best[0], filled[best[0]], "the only tab with the headers that the mapping names"
+        return best[0], sheets[best[0]], "the only tab with the headers that the mapping names"
     raise SheetError(
         f"{path.name} has several tabs with data. Set `sheet:` in the mapping, or --sheet, to one of them.",
         _tab_problems(path, workbook),
@@ -128,11 +140,7 @@ def _tab_problems(path: Path, workbook: calamine.CalamineWorkbook) -> list[Probl
     return [Problem(f"{path.name}!{name}", "tab" if name in visible else "hidden tab") for name in workbook.sheet_names]
 
 
-def _holds_text(sheet: calamine.CalamineSheet) -> bool:
-    return any(not is_blank(_row_texts(row)) for row in sheet.iter_rows())
-
-
-def _row_texts(row: Sequence[object]) -> list[str]:
+def _texts(row: Sequence[object]) -> list[str]:
     return [value if type(value) is str else cell_text(value) for value in row]
 
 
@@ -141,7 +149,7 @@ def _head(sheet: calamine.CalamineSheet) -> tuple[list[int], list[list[str]]]:
     numbers: list[int] = []
     rows: list[list[str]] = []
     for number, row in enumerate(sheet.iter_rows()):
-        texts = _row_texts(row)
+        texts = _texts(row)
         if not is_blank(texts):
             numbers.append(number)
             rows.append(texts)
@@ -156,10 +164,10 @@ def _read_tab(
     tab: str,
     sheet: calamine.CalamineSheet,
     chosen: str,
+    marks: Marks,
     options: ReadOptions,
     expect: Collection[str],
 ) -> Sheet:
-    marks = _marks(path, kind, tab)
     left = sheet.start[1] if sheet.start else 0  # calamine's rows begin at the first column that holds anything
     numbers, head = _head(sheet)
     if not head:
@@ -167,15 +175,16 @@ def _read_tab(
     if options.header_row is not None:
         header_row = options.header_row - 1
         names = next(itertools.islice(sheet.iter_rows(), header_row, None), None) if header_row >= 0 else None
-        if names is None or is_blank(_row_texts(names)):
+        if names is None or is_blank(_texts(names)):
             raise SheetError(
                 f"{path.name}!{tab}: row {options.header_row} cannot be the header row: it is blank or not there."
             )
-        header, headers = Header(0, "as set"), _row_texts(names)
+        header, headers = Header(0, "as set"), _texts(names)
     else:
         header = find_header(head, expect)
         header_row, headers = numbers[header.index], head[header.index]
-    occupied = {column for _row, column in (*marks.errors, *marks.without_value)}
+    without_text = (*marks.errors, *marks.without_value)
+    occupied = {column for _row, column in without_text}
     headers = [""] * left + [tidy_header(name) for name in headers]
     headers += [""] * (max(occupied, default=-1) + 1 - len(headers))
     table = _Table(len(headers), left, header_row, marks)
@@ -184,12 +193,10 @@ def _read_tab(
         table.add(first, block)
         below = first + len(block)
     # calamine ends where its values end: rows that hold nothing but errors may follow.
-    for row in sorted({row for row, _column in (*marks.errors, *marks.without_value) if row >= below}):
+    for row in sorted({row for row, _column in without_text if row >= below}):
         table.add(row, [[]])
     columns, rows, problems = table.finish()
-    width = len(headers)
-    while width and not headers[width - 1] and width - 1 not in occupied and not _holds_anything(columns[width - 1]):
-        width -= 1
+    width = table_width(headers, columns, occupied)
     if not len(rows):
         raise SheetError(
             f"{path.name}!{tab} has headers in row {header_row + 1} and no rows below them. "
@@ -203,23 +210,18 @@ def _read_tab(
     }
     if table.blank:
         facts["blank rows skipped"] = str(table.blank)
-    for column in range(len(headers)):
-        if (header_row, column) in marks.errors:
-            problems.append(error_problem(header_row + 1, column, None, marks.errors[header_row, column]))
-    problems.sort(key=lambda problem: (problem.row, -1 if problem.column is None else problem.column))
-    return Sheet(path, tab, tuple(headers[:width]), frame(columns[:width], len(rows)), rows, tuple(problems), facts)
-
-
-def _marks(path: Path, kind: str, tab: str) -> Marks:
-    if kind == XLS:
-        return xls_marks(path, tab)
-    return ods_marks(path, tab) if kind == ODS else xlsx_marks(path, tab)
+    problems += [
+        CellProblem(row + 1, column, None, *error_words(text))
+        for (row, column), text in marks.errors.items()
+        if row == header_row
+    ]
+    headers = headers[:width]
+    return Sheet(path, tab, tuple(headers), frame(columns[:width], len(rows)), rows, in_order(problems), facts)
 
 
 def _blocks(sheet: calamine.CalamineSheet, first: int) -> Iterator[tuple[int, list[list[Any]]]]:
-    rows: Iterable[list[Any]] = itertools.islice(sheet.iter_rows(), first, None)
-    iterator = iter(rows)
-    while block := list(itertools.islice(iterator, _BLOCK_ROWS)):
+    rows = itertools.islice(sheet.iter_rows(), first, None)
+    while block := list(itertools.islice(rows, _BLOCK_ROWS)):
         yield first, block
         first += len(block)
 
@@ -233,12 +235,8 @@ class _Table:
         self._width = width
         self._left = left
         self._marks = marks
-        self._marked = sorted(
-            (row, column, what)
-            for what, places in enumerate((marks.errors, marks.without_value, marks.zeros, marks.percents))
-            for row, column in places
-            if row > header_row and column < width
-        )
+        marked = {*marks.errors, *marks.without_value, *marks.zeros, *marks.percents}
+        self._marked = sorted((row, column) for row, column in marked if row > header_row and column < width)
         self._columns: list[list[pa.Array]] = [[] for _ in range(width)]
         self._rows: list[NDArray[np.int64]] = []
         self._problems: list[CellProblem] = []
@@ -260,22 +258,22 @@ class _Table:
         low, high = bisect_left(self._marked, (first,)), bisect_left(self._marked, (first + size,))
         patches: dict[int, dict[int, str]] = {}
         filled: set[int] = set()
-        for row, column, what in self._marked[low:high]:
-            inside = row - first
-            if what == 0:
-                text = self._marks.errors[row, column]
+        for row, column in self._marked[low:high]:
+            place, inside = (row, column), row - first
+            if place in self._marks.errors:
+                text = self._marks.errors[place]
                 patches.setdefault(column, {})[inside] = text
-                problem = error_problem(0, 0, 0, text)
-                found.append((inside, column, problem.what, problem.hint))
+                found.append((inside, column, *error_words(text)))
                 filled.add(inside)
-            elif what == 1:
+            if place in self._marks.without_value:
                 found.append((inside, column, "the formula has no stored value", _NO_VALUE_HINT))
                 filled.add(inside)
-            elif type(raw[column][inside]) in (float, int):
+            if type(raw[column][inside]) in (float, int):
                 text = columns[column][inside].as_py()
-                patches.setdefault(column, {})[inside] = (
-                    with_zeros(text, self._marks.zeros[row, column]) if what == 2 else as_percent(text)
-                )
+                if place in self._marks.zeros:
+                    patches.setdefault(column, {})[inside] = with_zeros(text, self._marks.zeros[place])
+                elif place in self._marks.percents:
+                    patches.setdefault(column, {})[inside] = as_percent(text)
         for column, texts_by_row in patches.items():
             texts = columns[column].to_pylist()
             for inside, text in texts_by_row.items():
@@ -284,8 +282,8 @@ class _Table:
         told = {(inside, column) for inside, column, _what, _hint in found}
         for column, texts in enumerate(columns):
             found += [
-                (inside, column, problem.what, problem.hint)
-                for inside, problem in _error_texts(texts)
+                (inside, column, *error_words(text))
+                for inside, text in _error_texts(texts)
                 if (inside, column) not in told
             ]
         blank = blank_rows([pa.chunked_array([column]) for column in columns], size)
@@ -321,13 +319,13 @@ def _empty(size: int) -> pa.Array:
     return pa.array([""] * size, _TEXT_TYPE)
 
 
-def _error_texts(texts: pa.Array) -> Iterator[tuple[int, CellProblem]]:
+def _error_texts(texts: pa.Array) -> Iterator[tuple[int, str]]:
     """Error values that were stored as text: copied as values, or written by another program."""
     hits = np.asarray(pc.starts_with(texts, "#").to_numpy(zero_copy_only=False), dtype=np.bool_)
     for inside in np.flatnonzero(hits).tolist():
         text = texts[inside].as_py()
         if text in ERROR_TEXTS:
-            yield inside, error_problem(0, 0, 0, text)
+            yield inside, text
 
 
 def column_texts(values: Sequence[Any]) -> tuple[pa.Array, list[int]]:
@@ -346,7 +344,7 @@ def column_texts(values: Sequence[Any]) -> tuple[pa.Array, list[int]]:
     for position, value in enumerate(values):
         if type(value) in (float, int) and not abs(value) < EXACT_BELOW:
             inexact.append(position)
-    return pa.array([value if type(value) is str else cell_text(value) for value in values], _TEXT_TYPE), inexact
+    return pa.array(_texts(values), _TEXT_TYPE), inexact
 
 
 def _plain(text: str) -> str:
@@ -366,10 +364,8 @@ def cell_text(value: object) -> str:
         return _plain("%.15g" % value)  # noqa: UP031 - twice as fast as format()
     if isinstance(value, datetime.datetime):
         return _moment_text(value)
-    if isinstance(value, datetime.date):
+    if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    if isinstance(value, datetime.time):
-        return value.isoformat(timespec="auto")
     if isinstance(value, datetime.timedelta):
         return _duration_text(value)
     return "" if value is None else str(value)
@@ -400,7 +396,3 @@ def as_percent(text: str) -> str:
     """A number as the percentage it is shown as: ``0.15`` is ``15%``, exactly."""
     shifted = format(Decimal(text).scaleb(2), "f")
     return (shifted.rstrip("0").rstrip(".") if "." in shifted else shifted) + "%"
-
-
-def _holds_anything(column: pa.ChunkedArray) -> bool:
-    return bool(pc.any(pc.greater(pc.binary_length(pc.utf8_trim(column, characters=BLANKS)), 0)).as_py())

@@ -175,17 +175,15 @@ class _Searcher:
 
 def _openpyxl_marks(path: Path, tab: str) -> Marks:
     marks = Marks()
+    filled: set[Place] = set()
     for place, cell in _openpyxl_cells(path, tab, values=True):
         telling = telling_format(str(cell.number_format)) if cell.number_format else 0
         if cell.data_type == "e":
             marks.errors[place] = str(cell.value)
         elif telling and isinstance(cell.value, int | float) and not isinstance(cell.value, bool):
             marks.set_format(place, telling)
-    filled = {
-        place
-        for place, cell in _openpyxl_cells(path, tab, values=True)
-        if cell.value is not None or cell.data_type in ("s", "str")  # a formula may result in the empty text
-    }
+        if cell.value is not None or cell.data_type in ("s", "str"):  # a formula may result in the empty text
+            filled.add(place)
     for place, cell in _openpyxl_cells(path, tab, values=False):
         if cell.data_type == "f" and place not in filled:
             marks.without_value.add(place)

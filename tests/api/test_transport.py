@@ -99,11 +99,11 @@ GET, POST = f"GET {PATH}", f"POST {PATH}"
 SAME_FOR_BOTH = {
     "301 names the address": (
         Told(301, "", {"Location": "https://other.kommo.com/api/v2/account"}),
-        (Refused, 301, "the account answers at another address: https://other.kommo.com; set CATALOGSYNC_URL"),
+        (UnexpectedAnswer, 301, "the account answers at another address: https://other.kommo.com; set CATALOGSYNC_URL"),
     ),
     "302 without an address": (
         Told(302),
-        (Refused, 302, "the account answers at another address: not said which; set CATALOGSYNC_URL"),
+        (UnexpectedAnswer, 302, "the account answers at another address: not said which; set CATALOGSYNC_URL"),
     ),
     "401": (
         Told(401, '{"title": "Unauthorized", "detail": "Token expired", "status": 401}', PROBLEM),
@@ -576,7 +576,7 @@ def test_the_token_does_not_follow_a_redirect() -> None:
         scripted(Told(200, "{}", JSON)) as other,
         scripted(Told(301, "", {"Location": f"{other.url}/api/v2/account"})) as script,
     ):
-        assert isinstance(sent_once(script, READ), Refused)
+        assert isinstance(sent_once(script, READ), UnexpectedAnswer)
     assert other.seen == []
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from catalogsync.api.dialect import Batch, Capabilities, Page, Request, Response
-from catalogsync.api.v2 import V2, Cursor
-from catalogsync.errors import UnexpectedAnswer
+from catalogsync.api.v2 import MOST_MOVES, V2, Cursor
+from catalogsync.errors import Temporary, UnexpectedAnswer
 from catalogsync.model import Add, Catalog, Change, Delete, Field, Result, Schema, Update
 from tests.api.helpers import BY_ID, SCHEMA, columns
 
@@ -44,27 +44,47 @@ def test_first_page_names_limit_and_offset() -> None:
     assert V.elements_request(4220) == Request("GET", ELEMENTS, place)
 
 
-def test_next_page_follows_by_the_rows_that_came() -> None:
-    cursor = V.next_cursor(None, range(500), 500)
-    assert cursor == Cursor(offset=500)
-    cursor = V.next_cursor(cursor, range(3), 3)
-    assert cursor == Cursor(offset=503)
-    place = (("catalog_id", "4220"), ("limit_rows", "500"), ("limit_offset", "503"))
+def test_next_page_begins_with_the_last_row_of_the_one_before() -> None:
+    first = tuple(range(1000, 500, -1))
+    cursor = V.next_cursor(None, first, set())
+    assert cursor == Cursor(offset=499, overlaps=True, before=first)
+    place = (("catalog_id", "4220"), ("limit_rows", "500"), ("limit_offset", "499"))
     assert V.elements_request(4220, cursor) == Request("GET", ELEMENTS, place)
+
+    second = (501, 500, 499)
+    cursor = V.next_cursor(cursor, second, set(first))
+    assert cursor == Cursor(offset=501, overlaps=True, before=second)
+    assert V.next_cursor(cursor, (499,), {*first, *second}) is None
+
+
+def test_a_page_that_does_not_begin_with_a_row_that_was_read_is_read_again_from_further_up() -> None:
+    first = tuple(range(1000, 500, -1))
+    cursor = V.next_cursor(None, first, set())
+    moved = (498, 497)  # 500 and 499 moved up by two, unread: two rows above them were deleted
+    assert V.next_cursor(cursor, moved, set(first)) == Cursor(249, overlaps=True, before=moved, moves=1)
+    assert V.next_cursor(cursor, (), set(first)) == Cursor(249, overlaps=True, before=(), moves=1)
+
+
+def test_a_list_that_never_stands_still_is_given_up() -> None:
+    restless = Cursor(499, overlaps=True, before=(1,), moves=MOST_MOVES)
+    with pytest.raises(Temporary, match="keeps changing"):
+        V.next_cursor(restless, (7, 6), {9})
 
 
 def test_repeated_first_page_means_that_offsets_are_ignored_and_pages_are_counted() -> None:
-    cursor = V.next_cursor(Cursor(offset=50), range(50), 0)
+    page = tuple(range(50))
+    cursor = V.next_cursor(Cursor(offset=49, overlaps=True, before=page), page, set(page))
     assert cursor == Cursor(page=2)
     assert V.elements_request(4220, cursor) == Request("GET", ELEMENTS, (("catalog_id", "4220"), ("page", "2")))
-    assert V.next_cursor(cursor, range(50), 50) == Cursor(page=3)
+    assert V.next_cursor(cursor, range(50, 99), set(page)) == Cursor(page=3)
 
 
 def test_reading_ends_at_an_empty_page_or_a_repeated_one() -> None:
-    assert V.next_cursor(None, [], 0) is None
-    assert V.next_cursor(Cursor(offset=500), [], 0) is None
-    assert V.next_cursor(Cursor(page=7), [], 0) is None
-    assert V.next_cursor(Cursor(page=7), range(50), 0) is None
+    assert V.next_cursor(None, [], set()) is None
+    assert V.next_cursor(None, [7], set()) == Cursor(offset=1, before=(7,))
+    assert V.next_cursor(Cursor(offset=1, before=(7,)), [], {7}) is None
+    assert V.next_cursor(Cursor(page=7), [], set()) is None
+    assert V.next_cursor(Cursor(page=7), range(50), set(range(50))) is None
 
 
 def test_elements_by_ids_are_an_array_argument_and_name_the_row_limit() -> None:
@@ -207,12 +227,13 @@ def test_sample_of_seed_page_002_becomes_columns() -> None:
             "4400051": ["80", "75"],
             "4400062": ["3692540,3692541", "3692539,3692540"],
         },
+        listed_ids=[41873, 41872],
     )
 
 
 def test_only_the_wanted_columns_are_read() -> None:
     page = V.read_elements(answer(SEED_002), columns("4400051"), "Europe/Riga")
-    assert page == Page([41873, 41872], [1509003163, 1509003145], {"4400051": ["80", "75"]})
+    assert page == Page([41873, 41872], [1509003163, 1509003145], {"4400051": ["80", "75"]}, [41873, 41872])
 
 
 def _read(key: str, values: Any, timezone: str = "Europe/Riga") -> dict[str, str]:
@@ -313,13 +334,13 @@ def test_an_element_without_values_is_empty_and_unticked(custom: dict[str, Any])
         "",
     )
     values = {"name": ["x"], "4400049": [""], "4400062": [""], "4400063": ["0"], "4400068.city": [""]}
-    assert page == Page([5], [6], values)
+    assert page == Page([5], [6], values, [5])
 
 
 def test_custom_fields_as_a_map_are_read() -> None:
     item = {"id": 5, "name": "x", "custom_fields": {"4400049": {"id": "4400049", "values": [{"value": "415"}]}}}
     page = V.read_elements(Response(200, {"_embedded": {"items": [item]}}), columns("4400049"), "")
-    assert page == Page([5], [0], {"4400049": ["415"]})
+    assert page == Page([5], [0], {"4400049": ["415"]}, [5])
 
 
 def test_a_date_and_time_without_an_account_zone_is_utc() -> None:
@@ -328,13 +349,13 @@ def test_a_date_and_time_without_an_account_zone_is_utc() -> None:
 
 @pytest.mark.parametrize("body", [None, {"_embedded": {"items": []}}, {"_embedded": []}, {}])
 def test_an_empty_answer_is_an_empty_page(body: Any) -> None:
-    assert V.read_elements(Response(204, body), columns("name"), "") == Page([], [], {"name": []})
+    assert V.read_elements(Response(204, body), columns("name"), "") == Page([], [], {"name": []}, [])
 
 
-def test_a_deleted_element_is_not_an_element() -> None:
+def test_a_deleted_element_is_no_element_but_counts_as_a_row_of_its_page() -> None:
     items = [{"id": 5, "name": "gone", "is_deleted": True}, {"id": 6, "name": "here", "is_deleted": False}]
     page = V.read_elements(Response(200, {"_embedded": {"items": items}}), columns("name"), "")
-    assert page == Page([6], [0], {"name": ["here"]})
+    assert page == Page([6], [0], {"name": ["here"]}, [5, 6])
 
 
 def test_an_answer_of_another_shape_is_refused() -> None:
@@ -634,4 +655,20 @@ def test_what_the_answer_does_not_mention_is_unknown(body: Any) -> None:
         Result(2, "unknown", 12, SILENT),
         Result(7, "unknown", None, SILENT),
         Result(8, "unknown", None, SILENT),
+    ]
+
+
+def test_parts_of_a_composite_field_that_nobody_knows_are_sent_again_with_the_others() -> None:
+    values = [{"value": {"name": "Acme", "vat_id": "7", "real_address": "Riga", "kpp": None}}]
+    item = {"id": 5, "name": "x", "updated_at": 6, "custom_fields": [{"id": 4400069, "values": values}]}
+    wanted = columns("4400069.name", "4400069.vat_id", "4400069.*")
+    page = V.read_elements(Response(200, {"_embedded": {"items": [item]}}), wanted, "")
+    others = '{"real_address": "Riga"}'
+    assert page.values == {"4400069.name": ["Acme"], "4400069.vat_id": ["7"], "4400069.*": [others]}
+
+    kept = {"4400069.name": "Acme", "4400069.*": others}
+    change = Update(1, "k", 2, 5, 6, {"4400069.vat_id": "7"}, {"4400069.vat_id": "8"}, kept)
+    (sent,) = V.batch(1, 4220, [change], SCHEMA).request.json["update"]
+    assert sent["custom_fields"] == [
+        {"id": 4400069, "values": [{"value": {"name": "Acme", "vat_id": "8", "real_address": "Riga"}}]}
     ]

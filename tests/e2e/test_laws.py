@@ -138,9 +138,12 @@ def rows(codes: st.SearchStrategy[list[str]]) -> st.SearchStrategy[list[Row]]:
     """Rows with the given codes; each cell filled or empty."""
     cells = {name: value if name in ALWAYS_FILLED else st.just("") | value for name, value in VALUES.items()}
     one = st.fixed_dictionaries({"name": filled_words, **cells})
-    return codes.flatmap(
-        lambda some: st.tuples(*(one.map(lambda row, c=code: {"code": c, **row}) for code in some)).map(list)
-    )
+
+    def with_codes(some: list[str]) -> st.SearchStrategy[list[Row]]:
+        cells = st.lists(one, min_size=len(some), max_size=len(some))
+        return cells.map(lambda rest: [{"code": code, **row} for code, row in zip(some, rest, strict=True)])
+
+    return codes.flatmap(with_codes)
 
 
 some_codes = st.lists(st.sampled_from([f"{n:04}" for n in range(12)]), unique=True, max_size=8)
