@@ -71,6 +71,8 @@ def command(
                 common.say("Nothing was written.")
                 return 0
             with common.progress(quiet=quiet) as watch:
+                if not yes:  # the question may have stood there for an hour
+                    sync.check_stored(made, client, watch)
                 report = sync.apply(made, client, journal, planned.schema, matched_ids=planned.matched_ids, watch=watch)
         else:
             sync.remember(made, journal, planned.matched_ids)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import openpyxl
 import pytest
 import requests
 
-from catalogsync.cli import COMMANDS, cli, common, run
+from catalogsync.cli import COMMANDS, cli, run
 from catalogsync.emulator.server import Emulator
 from tests.e2e.conftest import Shell, Start, catalog_of
 
@@ -99,14 +100,74 @@ def test_import_without_yes_and_without_a_terminal_shows_the_plan_and_writes_not
     assert sample.posts == []
 
 
-def test_import_asks_on_a_terminal_and_no_is_the_default(sample: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common, "is_interactive", lambda: True)  # a terminal cannot be had in a test run
-    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "")
+needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="a terminal of one's own needs POSIX")
 
-    assert sample("import", SAMPLE, "-m", MAPPING) == 0
 
-    assert "Nothing was written." in sample.err
-    assert sample.posts == []
+def in_terminal(arguments: list[str], answer: str, meanwhile: Callable[[], object] = lambda: None) -> tuple[int, str]:
+    """Run a command in a terminal of its own, answer its question; its exit code and all that it showed."""
+    import pty
+
+    process, terminal = pty.fork()
+    if process == 0:
+        os.environ["TERM"] = "xterm-256color"
+        os.chdir(ROOT)
+        os.execv(sys.executable, [sys.executable, "-m", "catalogsync", *arguments])
+    shown = b""
+    asked = False
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # how Linux tells the end of a terminal
+            break
+        if not piece:
+            break
+        shown += piece
+        if b"[y/N]" in shown and not asked:
+            asked = True
+            meanwhile()
+            os.write(terminal, answer.encode() + b"\n")
+    os.close(terminal)
+    _, status = os.waitpid(process, 0)
+    return os.waitstatus_to_exitcode(status), shown.decode("utf-8", "replace")
+
+
+@needs_terminal
+def test_import_asks_on_a_terminal_and_yes_applies_with_a_progress_bar(sample: Shell) -> None:
+    code, shown = in_terminal(["import", str(SAMPLE), "-m", str(MAPPING)], "y")
+
+    assert code == 0, shown
+    assert "Apply this plan? [y/N]" in shown
+    assert "Writing Products" in shown
+    assert "Done: 7 added, 2 updated, in 1 write request" in shown
+    assert sample.plan(SAMPLE, "-m", MAPPING)["changes"] == []
+
+
+@needs_terminal
+def test_no_is_the_default_and_writes_nothing(sample: Shell) -> None:
+    code, shown = in_terminal(["import", str(SAMPLE), "-m", str(MAPPING)], "")
+
+    assert code == 0, shown
+    assert "Nothing was written." in shown
+    assert [arrival.method for arrival in sample.emulator.requests if arrival.method == "POST"] == []
+
+
+@needs_terminal
+def test_what_changed_while_the_question_stood_there_makes_the_plan_stale(sample: Shell) -> None:
+    def edit() -> None:
+        sample.emulator.store.edit_as_other_user(41872, values={"PRICE": "999"})
+
+    code, shown = in_terminal(["import", str(SAMPLE), "-m", str(MAPPING)], "y", edit)
+
+    assert code == 5, shown
+    assert "element 41872 was edited" in shown, shown[-900:]
+    assert [arrival.method for arrival in sample.emulator.requests if arrival.method == "POST"] == []
+
+
+def test_nothing_moves_where_stderr_is_no_terminal(sample: Shell) -> None:
+    assert sample("import", SAMPLE, "-m", MAPPING, "--yes") == 0
+
+    assert "Writing" not in sample.err + sample.out
+    assert len(sample.err.splitlines()) == 1
 
 
 def test_import_without_changes_neither_asks_nor_writes(sample: Shell) -> None:
