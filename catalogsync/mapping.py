@@ -424,7 +424,7 @@ def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: Column
         )
         yield file.problem((*at, "subtype"), what, f"one of {', '.join(fields.SUBTYPES[kind])}")
     for layout in spec.format:
-        if not _is_date_layout(layout):
+        if kind in fields.DATE_TYPES and not _is_date_layout(layout):
             hint = "as in `%d/%m/%Y` or `%Y-%m-%d %H:%M`"
             yield file.problem((*at, "format"), f"{fields.quoted(layout)} is not a way to write a date", hint)
     if column.field is None and spec.blank == "clear":
@@ -437,10 +437,13 @@ def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: Column
 
 
 def _is_date_layout(layout: str) -> bool:
-    """Whether a date that is written by a layout is read back by it, at least its day."""
+    """Whether a date that is written by a layout is read back by it: its year, month and day."""
     sample = datetime(2026, 11, 23, 14, 5, 6)  # noqa: DTZ001 - a sample; zones have no part in it
     try:
-        return datetime.strptime(sample.strftime(layout), layout).date() == sample.date()  # noqa: DTZ007 - as above
+        written = sample.strftime(layout)
+        if written == sample.replace(year=2025).strftime(layout):  # strptime frowns on days without a year
+            return False
+        return datetime.strptime(written, layout).date() == sample.date()  # noqa: DTZ007 - as above
     except (ValueError, re.error):
         return False
 

@@ -289,7 +289,7 @@ _GUESS = "is not a date that can be read without guessing"
         ("03/04/2024", (), f'"03/04/2024" {_GUESS}', 'set `format:`, for example `format: "%d/%m/%Y"`'),
         ("3.4.24", (), f'"3.4.24" {_GUESS}', 'set `format:`, for example `format: "%d/%m/%Y"`'),
         ("45351", (), f'"45351" {_GUESS}', 'set `format:`, for example `format: "%d/%m/%Y"`'),
-        ("2024-02-29", ("%d/%m/%Y", "%d.%m"), f'"2024-02-29" {_GUESS}', "expected %d/%m/%Y or %d.%m"),
+        ("2024-02-29", ("%d/%m/%Y", "%d.%m.%Y"), f'"2024-02-29" {_GUESS}', "expected %d/%m/%Y or %d.%m.%Y"),
         ("2023-02-29", (), '"2023-02-29" is not a date', ""),
         ("2024-02-29 25:00", (), '"2024-02-29 25:00" is not a date', ""),
         ("2024-02-29 noon", (), '"2024-02-29 noon" is not a date', ""),

@@ -38,5 +38,5 @@ def telling_format(code: str) -> int:
     section = _LITERAL.sub("", code).split(";")[0]
     if "%" in section:
         return PERCENT
-    digits = re.sub(r"[\s\-()./]", "", section) if re.fullmatch(r"[0\s\-()/]+", section) else ""
-    return len(digits) if len(digits) > 1 and set(digits) == {"0"} else 0
+    zeros = section.count("0") if re.fullmatch(r"[0\s\-()/]+", section) else 0
+    return zeros if zeros > 1 else 0
