@@ -144,7 +144,7 @@ def parse_number(text: str, column: Column) -> str:
 
     A comma is only ever understood as the mapping says (``decimal:``); it is not guessed.
     """
-    if _CANONICAL.fullmatch(text):
+    if _CANONICAL.fullmatch(text) and not (column.decimal == "," and "." in text):
         return text
     wrong = CellError(f"{quoted(text)} is not a number")
     if len(text) > _LONGEST_NUMBER:
@@ -268,11 +268,11 @@ def _moment(text: str, column: Column) -> datetime:
             return datetime.strptime(text, layout)  # noqa: DTZ007 - the zone is the account's, applied later
         except ValueError:
             continue
-    if not column.formats:
-        day, _, clock = text.replace("T", " ", 1).partition(" ")
-        for shape, layout in _DATE_SHAPES:
-            if shape.fullmatch(day):
-                return _read_clock(day, clock.strip(), layout, text)
+    day, _, clock = text.replace("T", " ", 1).partition(" ")
+    shapes = _DATE_SHAPES[:1] if column.formats else _DATE_SHAPES  # date cells of a workbook come as ISO text
+    for shape, layout in shapes:
+        if shape.fullmatch(day):
+            return _read_clock(day, clock.strip(), layout, text)
     hint = (
         'set `format:`, for example `format: "%d/%m/%Y"`'
         if not column.formats
@@ -437,6 +437,8 @@ def show(canonical: str, column: Column) -> str:
         )
     if column.type in OPTION_TYPES:
         return caption(column, canonical)
+    if column.type in NUMBER_TYPES:
+        return canonical.replace(".", column.decimal or ".")
     if column.type == "checkbox":
         return "yes" if canonical == "1" else "no"
     if column.type == "date_time" and re.fullmatch("-?[0-9]{1,15}", canonical):

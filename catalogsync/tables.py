@@ -174,6 +174,9 @@ def _read_column(rows: _Rows, column: model.Column, *, is_key: bool) -> pd.Serie
     unread[[p.position for p in problems if p.position is not None]] = True
     if unread.any():
         cells = cells.mask(unread, "")
+    if column.decimal == "," and column.position in rows.sheet.numbers:  # number cells have a point in any language
+        is_number = rows.sheet.numbers[column.position]
+        cells = cells.where(~is_number, cells.str.replace(".", ",", regex=False))
     values, errors = fields.parse_column(cells, column)
     if errors:
         wrong = cells.isin(list(errors)).to_numpy(bool)

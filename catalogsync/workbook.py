@@ -86,8 +86,9 @@ CellWriter = Callable[[Worksheet, int, int, str], None]
 
 def _cell_writer(column: Column, wrapped: Format, dated: Format) -> CellWriter:
     def number(sheet: Worksheet, row: int, place: int, text: str) -> None:
-        if _NUMBER.fullmatch(text) and sum(char.isdigit() for char in text) <= _MAX_DIGITS:
-            sheet.write_number(row, place, float(text))
+        plain = text.replace(column.decimal or ".", ".")
+        if _NUMBER.fullmatch(plain) and sum(char.isdigit() for char in plain) <= _MAX_DIGITS:
+            sheet.write_number(row, place, float(plain))
         else:
             sheet.write_string(row, place, text)
 

@@ -91,7 +91,7 @@ NUMBERS: list[tuple[str, str, str]] = [
     ("1 388,73 руб.", ",", "1388.73"),
     ("-1.388,00", ",", "-1388"),
     (",5", ",", "0.5"),
-    ("1388.73", ",", "1388.73"),  # machine notation, as a workbook's number cell comes
+    ("1.234", ",", "1234"),  # a point groups thousands where the comma is the decimal sign
     ("$5", "", "5"),
     ("5 €", "", "5"),
     ("€ -5", "", "-5"),
@@ -209,9 +209,15 @@ def test_a_grouped_number_is_worth_what_decimal_says(number: Decimal, signs: tup
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=3), st.sampled_from(["", ",", "."]))
-def test_canonical_numbers_are_read_as_they_are_whatever_the_decimal_sign(number: Decimal, decimal: str) -> None:
+def test_numbers_are_read_as_they_are_shown_with_every_decimal_sign(number: Decimal, decimal: str) -> None:
     canonical = fields.plain_decimal(number)
-    assert parse(canonical, column("price", decimal=decimal)) == canonical
+    price = column("price", decimal=decimal)
+    assert fields.show(canonical, price) == canonical.replace(".", decimal or ".")
+    assert parse(fields.show(canonical, price), price) == canonical
+
+
+def test_a_point_that_groups_no_thousands_is_refused_where_the_comma_is_the_decimal_sign() -> None:
+    assert refusal("12.5", column("price", decimal=",")) == ('"12.5" is not a number', "")
 
 
 @pytest.mark.parametrize(
@@ -271,6 +277,7 @@ DATES: list[tuple[str, tuple[str, ...], str]] = [
     ("29/02/2024", ("%d/%m/%Y",), "2024-02-29"),
     ("03/04/2024", ("%m/%d/%Y",), "2024-03-04"),
     ("2024.02.29", ("%d/%m/%Y", "%Y.%m.%d"), "2024-02-29"),
+    ("2024-02-29", ("%d/%m/%Y",), "2024-02-29"),  # a date cell of a workbook
 ]
 
 
@@ -289,7 +296,7 @@ _GUESS = "is not a date that can be read without guessing"
         ("03/04/2024", (), f'"03/04/2024" {_GUESS}', 'set `format:`, for example `format: "%d/%m/%Y"`'),
         ("3.4.24", (), f'"3.4.24" {_GUESS}', 'set `format:`, for example `format: "%d/%m/%Y"`'),
         ("45351", (), f'"45351" {_GUESS}', 'set `format:`, for example `format: "%d/%m/%Y"`'),
-        ("2024-02-29", ("%d/%m/%Y", "%d.%m.%Y"), f'"2024-02-29" {_GUESS}', "expected %d/%m/%Y or %d.%m.%Y"),
+        ("2024/02/29", ("%d/%m/%Y", "%d.%m.%Y"), f'"2024/02/29" {_GUESS}', "expected %d/%m/%Y or %d.%m.%Y"),
         ("2023-02-29", (), '"2023-02-29" is not a date', ""),
         ("2024-02-29 25:00", (), '"2024-02-29 25:00" is not a date', ""),
         ("2024-02-29 noon", (), '"2024-02-29 noon" is not a date', ""),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -456,3 +458,12 @@ def test_rows_whose_key_does_not_identify_one_element_are_rejected_with_all_ids(
         Problem("prices.csv:3", 'another row means the element of the key "B": 103', hint),
         Problem("prices.csv:4", 'another row means the element of the key "42": 103', hint),
     ]
+
+
+def test_number_cells_have_a_point_and_text_cells_what_the_mapping_says() -> None:
+    price = Column("Price", FIELDS[1], position=2, decimal=",")
+    rows = [("1", "", "1.234", "", ""), ("2", "", "1.234", "", ""), ("3", "", "1,5", "", ""), ("4", "", "1.5", "", "")]
+    made = replace(sheet(HEADERS, *rows), numbers={2: np.array([True, False, False, False])})
+    desired = desired_table(made, columns_mapping(CODE, price))
+    assert desired.table["2"].tolist() == ["1.234", "1234", "1.5"]
+    assert [str(problem) for problem in desired.rejected] == ['prices.csv:5 (Price): "1.5" is not a number']

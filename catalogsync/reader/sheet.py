@@ -64,6 +64,8 @@ class Sheet:
     `headers` are stripped, with runs of blanks inside made one space; a column without header has ``""``.
     `cells` has columns 0..n-1 of dtype ``str``, ``""`` for empty and never a missing value. `rows` holds for
     each record its 1-based sheet row, or the physical line where it starts. `facts` tells what was detected.
+    `numbers` says for each column that has any which cells were stored as numbers: those have a point as
+    decimal sign, whatever the sheet's language. Text files have none.
     """
 
     path: Path
@@ -73,6 +75,7 @@ class Sheet:
     rows: NDArray[np.int64]
     problems: tuple[CellProblem, ...]
     facts: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
 
     def address(self, position: int, column: int | None = None) -> str:
         """Where a cell or a whole record is, as a person would look it up."""

@@ -48,6 +48,7 @@ from catalogsync.reader.xlsx import xlsx_marks
 
 EXACT_BELOW: Final = 10**15  # a double holds 15 decimal digits; beyond that the last ones may be made up
 _BLOCK_ROWS = 16_384
+_NUMBER_KINDS: Final = frozenset({float, int})
 _TEXT_TYPE = pa.large_string()
 
 
@@ -216,7 +217,8 @@ def _read_tab(
         if row == header_row
     ]
     headers = headers[:width]
-    return Sheet(path, tab, tuple(headers), frame(columns[:width], len(rows)), rows, in_order(problems), facts)
+    cells = frame(columns[:width], len(rows))
+    return Sheet(path, tab, tuple(headers), cells, rows, in_order(problems), facts, table.numbers())
 
 
 def _blocks(sheet: calamine.CalamineSheet, first: int) -> Iterator[tuple[int, list[list[Any]]]]:
@@ -238,6 +240,7 @@ class _Table:
         marked = {*marks.errors, *marks.without_value, *marks.zeros, *marks.percents}
         self._marked = sorted((row, column) for row, column in marked if row > header_row and column < width)
         self._columns: list[list[pa.Array]] = [[] for _ in range(width)]
+        self._numbers: list[list[NDArray[np.bool_]]] = [[] for _ in range(width)]
         self._rows: list[NDArray[np.int64]] = []
         self._problems: list[CellProblem] = []
         self._length = 0
@@ -299,8 +302,14 @@ class _Table:
             self._problems.append(CellProblem(first + inside + 1, column, int(position_of[inside]), what_text, hint))
         for column, texts in enumerate(columns):
             self._columns[column].append(texts if len(keep) == size else texts.take(pa.array(keep)))
+            self._numbers[column].append(number_cells(raw[column])[keep])
         self._rows.append((keep + first + 1).astype(np.int64))
         self._length += len(keep)
+
+    def numbers(self) -> dict[int, NDArray[np.bool_]]:
+        """Which cells of a column were stored as numbers, for the columns that have any."""
+        found = {column: np.concatenate(masks) for column, masks in enumerate(self._numbers) if masks}
+        return {column: mask for column, mask in found.items() if mask.any()}
 
     def finish(self) -> tuple[list[pa.ChunkedArray], NDArray[np.int64], list[CellProblem]]:
         rows = np.concatenate(self._rows) if self._rows else np.zeros(0, dtype=np.int64)
@@ -326,6 +335,14 @@ def _error_texts(texts: pa.Array) -> Iterator[tuple[int, str]]:
         text = texts[inside].as_py()
         if text in ERROR_TEXTS:
             yield inside, text
+
+
+def number_cells(values: Sequence[Any]) -> NDArray[np.bool_]:
+    """Which values of a column are numbers."""
+    types = set(map(type, values))
+    if types.isdisjoint(_NUMBER_KINDS) or types <= _NUMBER_KINDS:
+        return np.full(len(values), not types.isdisjoint(_NUMBER_KINDS))
+    return np.fromiter((type(value) in _NUMBER_KINDS for value in values), dtype=np.bool_, count=len(values))
 
 
 def column_texts(values: Sequence[Any]) -> tuple[pa.Array, list[int]]:
