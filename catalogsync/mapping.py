@@ -7,30 +7,21 @@ each problem is told with the file, the line and the key; all problems at once.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from catalogsync import fields, model
 from catalogsync.errors import MappingError, Problem
 from catalogsync.reader.sheet import column_index, column_letter, tidy_header
-
-YamlPath = tuple[str | int, ...]
+from catalogsync.yamlfile import YamlFile, YamlPath, did_you_mean, read_yaml
 
 _BY_LETTER = re.compile(r"column ([A-Z]{1,3})")
-
-_MAX_NODES = 200_000
-"""More nodes than any person's mapping has: aliases that multiply are stopped here."""
-
-_MAX_DEPTH = 20
-"""Deeper than any mapping: stops aliases that hold themselves."""
 
 
 class _Strict(BaseModel):
@@ -90,7 +81,7 @@ class MissingSpec(_Strict):
 
 
 class MappingFile(_Strict):
-    """A mapping file as written; `path` and `lines` say where each key stands."""
+    """A mapping file as written."""
 
     catalog: str
     key: tuple[tuple[str, ...], ...]
@@ -102,8 +93,7 @@ class MappingFile(_Strict):
     timezone: str = ""
     read: ReadSpec = ReadSpec()
 
-    _path: Path = Path()
-    _lines: dict[YamlPath, int] = {}
+    _source: YamlFile = YamlFile(Path())
 
     @field_validator("key", mode="before")
     @classmethod
@@ -138,7 +128,7 @@ class MappingFile(_Strict):
     @property
     def path(self) -> Path:
         """The file this was read from."""
-        return self._path
+        return self._source.path
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -147,7 +137,7 @@ class MappingFile(_Strict):
 
     def problem(self, path: YamlPath, what: str, hint: str = "") -> Problem:
         """A problem at a key of this file."""
-        return Problem(_place(self._path, self._lines, path), what, hint)
+        return Problem(self._source.place(path), what, hint)
 
 
 # --- reading the file ----------------------------------------------------------------------------------------
@@ -155,107 +145,13 @@ class MappingFile(_Strict):
 
 def load_mapping(path: Path) -> MappingFile:
     """Read and check a mapping file by itself, without schema or sheet. Raises MappingError."""
+    source = read_yaml(path, tidy_key=lambda at, key: tidy_header(key) if at == ("columns",) else key)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise MappingError(f"{path}: no such mapping file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise MappingError(f"{path}: cannot be read as a UTF-8 text file ({error})") from None
-    tree, lines = _parse(path, text)
-    try:
-        file = MappingFile.model_validate(tree)
+        file = MappingFile.model_validate(source.tree)
     except ValidationError as error:
-        problems = [_plain(path, lines, dict(entry)) for entry in error.errors()]
-        raise MappingError(f"{path}: the mapping is not valid", problems) from None
-    file._path, file._lines = path, lines
+        raise MappingError(f"{path}: the mapping is not valid", source.problems(error, _keys_at)) from None
+    file._source = source
     return file
-
-
-def _parse(path: Path, text: str) -> tuple[Any, dict[YamlPath, int]]:
-    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-    try:
-        _refuse_too_deep(path, yaml.parse(text, Loader=loader))
-        root = yaml.compose(text, Loader=loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        what = getattr(error, "problem", None) or str(error)
-        raise MappingError(f"{path}: not valid YAML", [Problem(where, what)]) from None
-    if not isinstance(root, yaml.MappingNode):
-        raise MappingError(f"{path}: a mapping file holds `key: value` lines, beginning with `catalog:`")
-    lines: dict[YamlPath, int] = {}
-    problems: list[Problem] = []
-    tree = _plain_tree(root, (), lines, problems, path)
-    if problems:
-        raise MappingError(f"{path}: the mapping is not valid", problems)
-    return tree, lines
-
-
-def _refuse_too_deep(path: Path, events: Iterable[yaml.Event]) -> None:
-    depth = 0
-    for event in events:
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MAX_DEPTH:
-            raise MappingError(f"{path}: nested more than {_MAX_DEPTH} deep")
-
-
-def _plain_tree(node: yaml.Node, at: YamlPath, lines: dict[YamlPath, int], problems: list[Problem], path: Path) -> Any:
-    """Nodes to dicts, lists and text, noting the line of each path and every key that stands twice."""
-    lines.setdefault(at, node.start_mark.line + 1)
-    if len(lines) > _MAX_NODES:
-        raise MappingError(f"{path}: more than {_MAX_NODES} entries; aliases may not multiply")
-    if len(at) > _MAX_DEPTH:
-        raise MappingError(f"{path}: nested more than {_MAX_DEPTH} deep; an alias may not hold itself")
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain_tree(child, (*at, i), lines, problems, path) for i, child in enumerate(node.value)]
-    if not isinstance(node, yaml.MappingNode):
-        return node.value
-    tree: dict[str, Any] = {}
-    for key_node, child in node.value:
-        key, line = key_node.value, key_node.start_mark.line + 1
-        if not isinstance(key, str):
-            problems.append(Problem(f"{path}:{line}", "a key must be plain text", "put it in quotes"))
-            continue
-        if at == ("columns",):
-            key = tidy_header(key)
-        if key in tree:
-            first = lines[(*at, key)]
-            problems.append(Problem(f"{path}:{line}", f"`{key}` stands twice, first in line {first}"))
-            continue
-        lines[(*at, key)] = line
-        tree[key] = _plain_tree(child, (*at, key), lines, problems, path)
-    return tree
-
-
-def _place(path: Path, lines: dict[YamlPath, int], at: YamlPath) -> str:
-    known = at
-    while known and known not in lines:
-        known = known[:-1]
-    name = ".".join(str(part) for part in (known or at))
-    return f"{path}:{lines.get(known, 1)} {name}".rstrip()
-
-
-def _plain(path: Path, lines: dict[YamlPath, int], error: dict[str, Any]) -> Problem:
-    """A pydantic error in this project's words."""
-    at: YamlPath = tuple(error["loc"])
-    where = _place(path, lines, at)
-    kind, given = error["type"], error.get("input")
-    if kind == "extra_forbidden":
-        return Problem(
-            _place(path, lines, at), f"unknown key `{at[-1]}`", _did_you_mean(str(at[-1]), _keys_at(at[:-1]))
-        )
-    if kind == "missing":
-        return Problem(where, f"the key `{at[-1]}` is missing")
-    if kind == "literal_error":
-        words = re.findall("'([^']*)'", error["ctx"]["expected"])
-        expected = ", ".join(word if word.isalpha() else f'"{word}"' for word in words if word)
-        return Problem(where, f"{fields.quoted(str(given))} is not one of: {expected}")
-    if kind == "value_error":
-        return Problem(where, str(error["ctx"]["error"]))
-    if kind in {"string_type", "tuple_type", "dict_type", "model_type", "model_attributes_type"}:
-        wanted = {"string_type": "text", "tuple_type": "text or a list"}.get(kind, "`key: value` lines")
-        return Problem(where, f"expected {wanted}")
-    return Problem(where, str(error["msg"]))
 
 
 def _keys_at(at: YamlPath) -> list[str]:
@@ -267,12 +163,6 @@ def _keys_at(at: YamlPath) -> list[str]:
     }
     spec = specs.get(str(at[0]), MappingFile) if at else MappingFile
     return list(spec.model_fields)
-
-
-def _did_you_mean(word: str, known: Sequence[str]) -> str:
-    folded = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(word.casefold(), list(folded), n=1)
-    return f"did you mean `{folded[near[0]]}`?" if near else f"known: {', '.join(known[:12])}" if known else ""
 
 
 # --- resolving against schema and sheet ----------------------------------------------------------------------
@@ -360,7 +250,7 @@ def _position(file: MappingFile, at: YamlPath, header: str, headers: Sequence[st
     if by_letter and column_index(by_letter[1]) < len(headers):
         return column_index(by_letter[1])
     known = [name for name in headers if name]
-    problems.append(file.problem(at, f"the sheet has no column {fields.quoted(header)}", _did_you_mean(header, known)))
+    problems.append(file.problem(at, f"the sheet has no column {fields.quoted(header)}", did_you_mean(header, known)))
     return -1
 
 
@@ -381,7 +271,7 @@ def _field(
             return None
     known = [model.NAME, *(f.code for f in schema.fields if f.code), *(f.name for f in schema.fields)]
     what = f"catalog {schema.catalog_id} ({schema.catalog_name}) has no field {fields.quoted(wanted)}"
-    problems.append(file.problem((*at, "field"), what, _did_you_mean(wanted, known)))
+    problems.append(file.problem((*at, "field"), what, did_you_mean(wanted, known)))
     return None
 
 
@@ -466,7 +356,7 @@ def _key_column(
     column = found.get(header)
     if column is None:
         if header not in file.columns:
-            hint = _did_you_mean(header, list(file.columns))
+            hint = did_you_mean(header, list(file.columns))
             problems.append(file.problem(("key",), f"the key {fields.quoted(part)} is not one of `columns:`", hint))
         return None
     if column.type in {"multiselect", "items", "checkbox"}:

@@ -16,7 +16,9 @@ PACKAGE = Path(catalogsync.__file__).parent
 
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model"),
-    ("fields", "plan", "reader", "state", "api.dialect"),
+    ("fields", "plan", "reader", "state", "yamlfile", "api.dialect"),
+    ("api.v2_answers",),
+    ("api.v2_values",),
     ("mapping", "tables", "differ", "guards", "workbook", "journal", "api.v2", "api.transport", "api.auth"),
     ("api.client",),
     ("writer",),
