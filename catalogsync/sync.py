@@ -47,6 +47,7 @@ class PlanOptions:
     read: ReadOptions = field(default_factory=ReadOptions)
     strict: bool = False
     delete_unseen: bool = False
+    delete_linked: bool = False
     batch_size: int = 250
     ceilings: Mapping[str, Ceiling] = field(default_factory=dict)
 
@@ -90,7 +91,7 @@ def plan(
 
     wanted, shared = tables.without_shared(desired, existing, address)
     wanted, nameless = tables.without_names(wanted, existing.table, address)
-    missing, notes = _missing(mapping, desired, existing, client, journal, schema, options)
+    missing, notes = _missing(mapping, desired, existing, journal, schema, options)
     changes = differ.diff(wanted, existing.table, mapping, missing)
     rejected = (*desired.rejected, *shared, *nameless)
     rejected_rows = desired.rejected_rows + len(shared) + len(nameless)
@@ -173,7 +174,6 @@ def _missing(
     mapping: SheetMapping,
     desired: tables.Desired,
     existing: tables.Existing,
-    client: Client,
     journal: Journal,
     schema: Schema,
     options: PlanOptions,
@@ -185,12 +185,19 @@ def _missing(
     if desired.unreadable_rows:
         return nothing, (f"{desired.unreadable_rows} rows have no readable key: no element counts as missing",)
     gone = existing.table[~existing.table.index.isin(desired.seen)]
-    if options.delete_unseen:
-        return gone.index, ()
-    known = journal.matched(schema.account_id, schema.catalog_id, mapping.name)
-    unseen = len(gone) - int(gone["id"].isin(known).sum())
-    note = f"{unseen} elements have no row, and this mapping's sheet never had one for them: left alone"
-    return gone.index[gone["id"].isin(known)], ((f"{note} (--delete-unseen)",) if unseen else ())
+    notes = []
+    if not options.delete_unseen:
+        known = gone["id"].isin(journal.matched(schema.account_id, schema.catalog_id, mapping.name))
+        if not known.all():
+            note = f"{int((~known).sum())} elements have no row, and this mapping's sheet never had one for them"
+            notes.append(f"{note}: left alone (--delete-unseen)")
+        gone = gone[known]
+    if mapping.missing == "delete" and not options.delete_linked and gone["linked"].any():
+        ids = ", ".join(map(str, gone["id"][gone["linked"]].head(10)))
+        note = f"{int(gone['linked'].sum())} elements have no row, but hang on deals or customers ({ids})"
+        notes.append(f"{note}: left alone (--delete-linked)")
+        gone = gone[~gone["linked"]]
+    return gone.index, tuple(notes)
 
 
 def _unknown_types(mapping: SheetMapping) -> Iterable[str]:

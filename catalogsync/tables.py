@@ -2,7 +2,8 @@
 
 Both have one row per product, indexed by key, and one column per mapped column key, holding canonical
 text (fields.py), never NaN. `desired` also has ``row`` (1-based sheet row or line); `existing` also has
-``id`` and ``updated_at`` (Unix seconds), and the unmapped subtypes of mapped composite fields.
+``id``, ``updated_at`` (Unix seconds), ``linked`` (hangs on a deal), the name, and the unmapped subtypes of
+mapped composite fields.
 """
 
 from __future__ import annotations
@@ -294,7 +295,7 @@ def columns_of(keys: Iterable[str], schema: model.Schema) -> tuple[model.Column,
 def existing_table(elements: pd.DataFrame, mapping: model.Mapping, seen: pd.Index) -> Existing:
     """The existing table of a catalog's elements.
 
-    `elements` has ``id``, ``updated_at`` and a column of canonical text per wanted column key, one row per
+    `elements` has ``id``, ``updated_at``, ``linked`` and a column of canonical text per wanted column key, one row per
     element. `seen` are the sheet's keys: an element with several alternative keys is known by the first that
     the sheet uses.
     """

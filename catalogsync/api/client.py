@@ -113,7 +113,7 @@ class Client:
         newer_than: int | None = None,
         progress: Progress | None = None,
     ) -> pd.DataFrame:
-        """The elements of a list as columns: ``id``, ``updated_at``, canonical text per column key.
+        """The elements of a list as columns: ``id``, ``updated_at``, ``linked``, canonical text per column key.
 
         Reads until nothing more comes; each element once, also where rows move between pages. With
         `newer_than` only elements with a higher id, which ends early where the server answers the newest
@@ -142,6 +142,9 @@ class Client:
             response = self._send(request(cursor))
             page = self._read(response, columns, schema)
             listed = page.listed_ids
+            if not self._dialect.follows(cursor, listed, seen):
+                cursor = self._dialect.further_up(cursor)  # the page is not taken: it comes again, in its place
+                continue
             is_past = newer_than is not None and _is_descending(listed) and listed[-1] <= newer_than
             cursor = None if is_past else self._dialect.next_cursor(cursor, listed, seen)
             pages.append(_taken(page, [place for place, id_ in enumerate(page.ids) if id_ not in seen]))
@@ -212,6 +215,7 @@ def _taken(page: Page, places: Sequence[int]) -> Page:
         ids=[page.ids[i] for i in places],
         updated_at=[page.updated_at[i] for i in places],
         values={key: [texts[i] for i in places] for key, texts in page.values.items()},
+        linked=[page.linked[i] for i in places],
     )
 
 
@@ -220,6 +224,7 @@ def _frame(pages: Sequence[Page], columns: Sequence[Column]) -> pd.DataFrame:
         {
             "id": pd.Series([id_ for page in pages for id_ in page.ids], dtype="int64"),
             "updated_at": pd.Series([at for page in pages for at in page.updated_at], dtype="int64"),
+            "linked": pd.Series([is_linked for page in pages for is_linked in page.linked], dtype="bool"),
         }
     )
     for column in columns:

@@ -46,13 +46,15 @@ class Capabilities:
 class Page:
     """A page of elements as columns: ids, ``updated_at`` in Unix seconds, canonical text by column key.
 
-    `listed_ids` are those of all rows the server listed, elements that are marked as deleted too: by them
-    the next page is found.
+    `linked` says which elements hang on deals or customers, as far as the API shows it. `listed_ids` are
+    those of all rows the server listed, elements that are marked as deleted too: by them the next page is
+    found.
     """
 
     ids: list[int]
     updated_at: list[int]
     values: dict[str, list[str]]
+    linked: list[bool]
     listed_ids: list[int]
 
 
@@ -93,8 +95,14 @@ class Dialect(Protocol):
     def elements_request(self, catalog_id: int, cursor: Any = None) -> Request:
         """Asks for one page of elements; None is the first one."""
 
+    def follows(self, cursor: Any, page_ids: Sequence[int], seen: Container[int]) -> bool:
+        """Whether a page continues what was read, or rows have moved past it unread."""
+
+    def further_up(self, cursor: Any) -> Any:
+        """Where to read again after a page that does not follow. Raises Temporary when that never ends."""
+
     def next_cursor(self, cursor: Any, page_ids: Sequence[int], seen: Container[int]) -> Any:
-        """Where to read on after a page of `page_ids`, when `seen` were read before it. None at the end."""
+        """Where to read on after a page that follows, when `seen` were read before it. None at the end."""
 
     def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
         """Asks for certain elements."""

@@ -39,7 +39,7 @@ class Cursor:
     """A place in a list: by offset while the server honours ``limit_rows``, by page number otherwise.
 
     `overlaps` says that the page should begin with the last row of the one before, whose ids are `before`.
-    `moves` counts how often it did not.
+    `moves` counts how often a page did not follow.
     """
 
     offset: int = 0
@@ -114,14 +114,28 @@ class V2:
         )
         return Request("GET", ELEMENTS, (("catalog_id", str(catalog_id)), *place))
 
-    def next_cursor(self, cursor: Cursor | None, page_ids: Sequence[int], seen: Container[int]) -> Cursor | None:
-        """The next place, so that nothing is missed when rows move between two pages.
+    def follows(self, cursor: Cursor | None, page_ids: Sequence[int], seen: Container[int]) -> bool:
+        """Whether a page continues what was read: by offset, each begins with a row that was read already.
 
-        Each page begins with the last row of the one before. If it does not begin with a row that was seen,
-        something was deleted meanwhile and rows moved up unread: the same stretch is read again from further
-        up. Rows that moved down (something was added) come twice, which costs nothing. A page that repeats
-        the one before as a whole means that offsets are ignored (notes 1.4); page numbers take over then,
-        and have no such check. None at the end.
+        If it does not, something was deleted meanwhile and rows moved up unread. Rows that moved down
+        (something was added) come twice, which costs nothing. Page numbers have no such check.
+        """
+        if cursor is None or not cursor.overlaps or not cursor.offset:
+            return True
+        return bool(page_ids) and page_ids[0] in seen
+
+    def further_up(self, cursor: Cursor) -> Cursor:
+        """Where to read again after a page that does not follow. Raises Temporary when that never ends."""
+        if cursor.moves >= MOST_MOVES:
+            raise Temporary("the catalog keeps changing while it is read")
+        offset = max(0, cursor.offset - self.capabilities.page_rows // 2)
+        return dataclasses.replace(cursor, offset=offset, moves=cursor.moves + 1)
+
+    def next_cursor(self, cursor: Cursor | None, page_ids: Sequence[int], seen: Container[int]) -> Cursor | None:
+        """The place after a page that follows. None at the end.
+
+        The next page by offset begins with the last row of this one. A page that repeats the one before as a
+        whole means that offsets are ignored (notes 1.4); page numbers take over then.
         """
         ids, cursor = tuple(page_ids), cursor or Cursor()
         if cursor.page:
@@ -129,11 +143,6 @@ class V2:
             return Cursor(page=cursor.page + 1) if is_new else None
         if cursor.offset and ids and ids == cursor.before:
             return Cursor(page=2)
-        if cursor.overlaps and cursor.offset and (not ids or ids[0] not in seen):
-            if cursor.moves >= MOST_MOVES:
-                raise Temporary("the catalog keeps changing while it is read")
-            further_up = max(0, cursor.offset - self.capabilities.page_rows // 2)
-            return dataclasses.replace(cursor, offset=further_up, before=ids, moves=cursor.moves + 1)
         if not ids or (cursor.overlaps and cursor.offset and len(ids) == 1):
             return None
         overlaps = len(ids) > 1
@@ -171,6 +180,7 @@ class V2:
             ids=[int(item["id"]) for item in items],
             updated_at=[int(item.get("updated_at") or 0) for item in items],
             values=values,
+            linked=[_is_linked(item) for item in items],
             listed_ids=[int(item["id"]) for item in listed],
         )
 
@@ -231,6 +241,11 @@ def _custom_fields(values: Mapping[str, str], known: Mapping[int, Field], timezo
             by_field.setdefault(int(id_), {})[subtype] = text
     for field_id, parts in by_field.items():
         yield {"id": field_id, "values": write_values(known[field_id], parts, timezone)}
+
+
+def _is_linked(item: Mapping[str, Any]) -> bool:
+    """Whether an element hangs on leads or customers; not on the page, but read by clients (notes 1.4)."""
+    return any(entries_of(mapping_of(item.get(kind)).get("id")) for kind in ("leads", "customers"))
 
 
 def _field(entry: Mapping[str, Any]) -> Field:

@@ -34,12 +34,12 @@ def list_(as_json: bool, rps: float, quiet: bool) -> int:
 
 
 _settings = common.options(
-    click.option("--type", "type_", type=click.Choice(["regular", "invoices"]), help="The kind of list."),
-    click.option(
+    common.option("--type", "type_", type=click.Choice(["regular", "invoices"]), help="The kind of list."),
+    common.option(
         "--can-add-elements/--cannot-add-elements", default=None, help="Elements can be added in the interface."
     ),
-    click.option("--can-show-in-cards/--cannot-show-in-cards", default=None, help="A tab in lead and customer cards."),
-    click.option("--can-link-multiple/--cannot-link-multiple", default=None, help="One element, several leads."),
+    common.option("--can-show-in-cards/--cannot-show-in-cards", default=None, help="A tab in lead and customer cards."),
+    common.option("--can-link-multiple/--cannot-link-multiple", default=None, help="One element, several leads."),
 )
 
 
@@ -56,7 +56,7 @@ def add(names: tuple[str, ...], as_json: bool, rps: float, quiet: bool, **settin
 
 @command.command("update")
 @click.argument("catalogs", nargs=-1, required=True)
-@click.option("--name", help="The new name; for one list only.")
+@common.option("--name", help="The new name; for one list only.")
 @_settings
 @common.json_option
 @common.rate_options

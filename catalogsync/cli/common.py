@@ -86,6 +86,7 @@ plan_options = options(
     option("--strict", is_flag=True, help="Refuse the whole sheet when any row has a problem."),
     option("--batch", type=click.IntRange(1, 250), default=250, show_default=True, help="Changes per request."),
     option("--delete-unseen", is_flag=True, help="Elements that never had a row count as missing too, this once."),
+    option("--delete-linked", is_flag=True, help="Delete also what hangs on deals or customers, this once."),
 )
 guard_options = options(
     option("--max-delete", type=CeilingType(), help="At most so many deletes, or percent of the elements."),

@@ -35,6 +35,7 @@ def command(
     strict: bool,
     batch: int,
     delete_unseen: bool,
+    delete_linked: bool,
     max_delete: Ceiling | None,
     max_update: Ceiling | None,
     max_add: Ceiling | None,
@@ -49,6 +50,7 @@ def command(
         read=common.read_options_of(**reading),
         strict=strict,
         delete_unseen=delete_unseen,
+        delete_linked=delete_linked,
         batch_size=batch,
         ceilings=common.ceilings_of(delete=max_delete, update=max_update, add=max_add),
     )

@@ -33,6 +33,7 @@ def command(
     strict: bool,
     batch: int,
     delete_unseen: bool,
+    delete_linked: bool,
     **reading: Any,
 ) -> int:
     """Show what importing SHEET would change in the catalog, old and new. Sends no request but GETs."""
@@ -43,7 +44,11 @@ def command(
     if out and out.suffix.lower() != ".json":
         raise click.UsageError(f"--out {out}: this version stores plans as .json")
     options = sync.PlanOptions(
-        read=common.read_options_of(**reading), strict=strict, delete_unseen=delete_unseen, batch_size=batch
+        read=common.read_options_of(**reading),
+        strict=strict,
+        delete_unseen=delete_unseen,
+        delete_linked=delete_linked,
+        batch_size=batch,
     )
     with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
         planned = sync.plan(sheet, mapping_path, client, common.journal(), options, watch)

@@ -16,7 +16,7 @@ Move = tuple[str, int]
 class Moving:
     """A server in memory that changes its list between any two pages. Pages of 10, newest first.
 
-    A stand-in for the emulator, which answers the same in 1/100 of the speed: 500 schedules are run here.
+    A stand-in for the emulator, which answers the same in 1/100 of the speed: 1,000 schedules are run here.
     """
 
     def __init__(self, count: int, schedule: list[list[Move]]) -> None:
@@ -51,7 +51,7 @@ moves = st.lists(st.tuples(st.sampled_from(["add", "delete"]), st.integers(0, 20
 
 
 @given(count=st.integers(0, 80), schedule=st.lists(moves, max_size=12))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_whatever_moves_no_untouched_element_is_missed_or_doubled(count: int, schedule: list[list[Move]]) -> None:
     server = Moving(count, schedule)
     before = set(server.ids)

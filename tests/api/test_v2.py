@@ -60,15 +60,22 @@ def test_next_page_begins_with_the_last_row_of_the_one_before() -> None:
 def test_a_page_that_does_not_begin_with_a_row_that_was_read_is_read_again_from_further_up() -> None:
     first = tuple(range(1000, 500, -1))
     cursor = V.next_cursor(None, first, set())
-    moved = (498, 497)  # 500 and 499 moved up by two, unread: two rows above them were deleted
-    assert V.next_cursor(cursor, moved, set(first)) == Cursor(249, overlaps=True, before=moved, moves=1)
-    assert V.next_cursor(cursor, (), set(first)) == Cursor(249, overlaps=True, before=(), moves=1)
+    assert cursor is not None
+    assert V.follows(cursor, (501, 500), set(first))
+    assert not V.follows(cursor, (498, 497), set(first))  # 500 and 499 moved up by two, unread
+    assert not V.follows(cursor, (), set(first))
+    assert V.further_up(cursor) == Cursor(249, overlaps=True, before=first, moves=1)
+
+
+def test_without_an_overlap_every_page_follows() -> None:
+    assert V.follows(None, (7, 6), set())
+    assert V.follows(Cursor(offset=1, before=(8,)), (7, 6), {8})
+    assert V.follows(Cursor(page=3), (7, 6), {9})
 
 
 def test_a_list_that_never_stands_still_is_given_up() -> None:
-    restless = Cursor(499, overlaps=True, before=(1,), moves=MOST_MOVES)
     with pytest.raises(Temporary, match="keeps changing"):
-        V.next_cursor(restless, (7, 6), {9})
+        V.further_up(Cursor(499, overlaps=True, before=(1,), moves=MOST_MOVES))
 
 
 def test_repeated_first_page_means_that_offsets_are_ignored_and_pages_are_counted() -> None:
@@ -227,13 +234,16 @@ def test_sample_of_seed_page_002_becomes_columns() -> None:
             "4400051": ["80", "75"],
             "4400062": ["3692540,3692541", "3692539,3692540"],
         },
+        linked=[False, False],
         listed_ids=[41873, 41872],
     )
 
 
 def test_only_the_wanted_columns_are_read() -> None:
     page = V.read_elements(answer(SEED_002), columns("4400051"), "Europe/Riga")
-    assert page == Page([41873, 41872], [1509003163, 1509003145], {"4400051": ["80", "75"]}, [41873, 41872])
+    assert page == Page(
+        [41873, 41872], [1509003163, 1509003145], {"4400051": ["80", "75"]}, [False, False], [41873, 41872]
+    )
 
 
 def _read(key: str, values: Any, timezone: str = "Europe/Riga") -> dict[str, str]:
@@ -334,13 +344,13 @@ def test_an_element_without_values_is_empty_and_unticked(custom: dict[str, Any])
         "",
     )
     values = {"name": ["x"], "4400049": [""], "4400062": [""], "4400063": ["0"], "4400068.city": [""]}
-    assert page == Page([5], [6], values, [5])
+    assert page == Page([5], [6], values, [False], [5])
 
 
 def test_custom_fields_as_a_map_are_read() -> None:
     item = {"id": 5, "name": "x", "custom_fields": {"4400049": {"id": "4400049", "values": [{"value": "415"}]}}}
     page = V.read_elements(Response(200, {"_embedded": {"items": [item]}}), columns("4400049"), "")
-    assert page == Page([5], [0], {"4400049": ["415"]}, [5])
+    assert page == Page([5], [0], {"4400049": ["415"]}, [False], [5])
 
 
 def test_a_date_and_time_without_an_account_zone_is_utc() -> None:
@@ -349,13 +359,13 @@ def test_a_date_and_time_without_an_account_zone_is_utc() -> None:
 
 @pytest.mark.parametrize("body", [None, {"_embedded": {"items": []}}, {"_embedded": []}, {}])
 def test_an_empty_answer_is_an_empty_page(body: Any) -> None:
-    assert V.read_elements(Response(204, body), columns("name"), "") == Page([], [], {"name": []}, [])
+    assert V.read_elements(Response(204, body), columns("name"), "") == Page([], [], {"name": []}, [], [])
 
 
 def test_a_deleted_element_is_no_element_but_counts_as_a_row_of_its_page() -> None:
     items = [{"id": 5, "name": "gone", "is_deleted": True}, {"id": 6, "name": "here", "is_deleted": False}]
     page = V.read_elements(Response(200, {"_embedded": {"items": items}}), columns("name"), "")
-    assert page == Page([6], [0], {"name": ["here"]}, [5, 6])
+    assert page == Page([6], [0], {"name": ["here"]}, [False], [5, 6])
 
 
 def test_an_answer_of_another_shape_is_refused() -> None:
@@ -672,3 +682,17 @@ def test_parts_of_a_composite_field_that_nobody_knows_are_sent_again_with_the_ot
     assert sent["custom_fields"] == [
         {"id": 4400069, "values": [{"value": {"name": "Acme", "vat_id": "8", "real_address": "Riga"}}]}
     ]
+
+
+@pytest.mark.parametrize(
+    ("links", "is_linked"),
+    [
+        ({}, False),
+        ({"leads": {}, "customers": []}, False),
+        ({"leads": {"id": [31, 32]}}, True),
+        ({"leads": {}, "customers": {"id": {"0": 7}}}, True),
+    ],
+)
+def test_an_element_that_hangs_on_deals_or_customers_is_linked(links: dict[str, Any], is_linked: bool) -> None:
+    page = V.read_elements(Response(200, {"_embedded": {"items": [{"id": 5, "name": "x", **links}]}}), (), "")
+    assert page.linked == [is_linked]

@@ -267,6 +267,20 @@ def test_nothing_is_deleted_while_a_key_cannot_be_read(start: Start, tmp_path: P
     assert plan["rejected_rows"] == 1
 
 
+def test_what_hangs_on_deals_is_deleted_only_when_told(start: Start, tmp_path: Path) -> None:
+    elements = products(20)
+    elements[19]["leads"] = [31]
+    shell = start(catalog_of(FIELDS, elements))
+    sheet, mapping = write(tmp_path, rows(18), PLAIN + "missing: delete\n")
+
+    plan = shell.plan(sheet, "-m", mapping, "--delete-unseen")
+    assert [change["id"] for change in plan["changes"]] == [518]
+    assert plan["notes"] == [
+        "1 elements have no row, but hang on deals or customers (519): left alone (--delete-linked)"
+    ]
+    assert shell.plan(sheet, "-m", mapping, "--delete-unseen", "--delete-linked")["counts"]["delete"] == 2
+
+
 def test_missing_can_set_a_value_instead(start: Start, tmp_path: Path) -> None:
     shell = start(catalog_of(FIELDS, products(3)))
     sheet, mapping = write(tmp_path, rows(2), PLAIN + "missing: {set: {price: '0'}}\n")
