@@ -311,11 +311,16 @@ def parse_date_time(text: str, column: Column) -> str:
     if moment.tzinfo is None:
         if _is_skipped_or_repeated(moment, zone):
             what = f"{quoted(text)} falls into the hour that clocks skip or repeat in {column.timezone}"
-            raise CellError(what, "write the offset too, as in 2024-10-27 03:30:00+02:00")
+            raise CellError(what, "write the offset too, as in 2024-10-27 03:30:00+03:00")
         moment = moment.replace(tzinfo=zone)
     unix_s = math.floor(moment.timestamp())
-    if _local(unix_s, zone) is None:
+    local = _local(unix_s, zone)
+    if local is None:
         raise CellError(f"{quoted(text)} is outside the years 1 to 9999 in {column.timezone}")
+    if local.fold:  # v2 stores local time without an offset (notes 1.3), which is read as the first of the two
+        raise CellError(
+            f"{quoted(text)} is the second of an hour that clocks repeat in {column.timezone}, which API v2 cannot store"
+        )
     return str(unix_s)
 
 
