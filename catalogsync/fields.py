@@ -318,9 +318,8 @@ def parse_date_time(text: str, column: Column) -> str:
     if local is None:
         raise CellError(f"{quoted(text)} is outside the years 1 to 9999 in {column.timezone}")
     if local.fold:  # v2 stores local time without an offset (notes 1.3), which is read as the first of the two
-        raise CellError(
-            f"{quoted(text)} is the second of an hour that clocks repeat in {column.timezone}, which API v2 cannot store"
-        )
+        what = f"{quoted(text)} is the second of an hour that clocks repeat in {column.timezone}"
+        raise CellError(f"{what}, which API v2 cannot store")
     return str(unix_s)
 
 
