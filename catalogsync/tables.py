@@ -141,7 +141,7 @@ def desired_table(sheet: Sheet, mapping: model.Mapping) -> Desired:
     _reject_repeats(rows, mapping, keys)
     table["row"] = sheet.rows
     table.index = pd.Index(keys, dtype="str")
-    lost_records = sum(problem.position is None for problem in sheet.problems)
+    lost_records = sum(problem.column is None and problem.position is None for problem in sheet.problems)
     return Desired(
         table=table[rows.good],
         rejected=tuple(rows.rejected),
@@ -181,7 +181,8 @@ def _read_column(rows: _Rows, column: model.Column, *, is_key: bool) -> pd.Serie
     values, errors = fields.parse_column(cells, column)
     if errors:
         wrong = cells.isin(list(errors)).to_numpy(bool)
-        rows.reject(wrong, column, errors.__getitem__, is_key=is_key)
+        as_it_stands = {text.replace(",", "."): error for text, error in errors.items()} | errors
+        rows.reject(wrong, column, as_it_stands.__getitem__, is_key=is_key)
         unread |= wrong
     if column.blank == "error":
         blank = (values == "").to_numpy(bool) & ~unread

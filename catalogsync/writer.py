@@ -45,10 +45,9 @@ def apply(
     """
     run_id = journal.start(plan)
     results: list[Result] = []
-    batches = list(client.batches(plan.catalog_id, plan.changes, schema, plan.batch_size))
     stopped_by: ApiError | None = None
     written = 0
-    for batch in batches:
+    for batch in client.batches(plan.catalog_id, plan.changes, schema, plan.batch_size):
         journal.sending(run_id, batch)
         written += 1
         try:

@@ -467,3 +467,9 @@ def test_number_cells_have_a_point_and_text_cells_what_the_mapping_says() -> Non
     desired = desired_table(made, columns_mapping(CODE, price))
     assert desired.table["2"].tolist() == ["1.234", "1234", "1.5"]
     assert [str(problem) for problem in desired.rejected] == ['prices.csv:5 (Price): "1.5" is not a number']
+
+
+def test_an_error_in_a_header_cell_loses_no_record() -> None:
+    broken = CellProblem(row=1, column=2, position=None, what="the cell holds the error #REF!", hint="")
+    made = desired_table(replace(sheet(HEADERS, ("1", "Oak", "5", "", "")), problems=(broken,)), columns_mapping(CODE))
+    assert (list(made.table.index), made.rejected_rows, made.unreadable_rows) == (["1"], 0, 0)
