@@ -32,6 +32,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 USAGE_EXIT = 64
 
+_CONTROLS = dict.fromkeys([*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)], "�")
+
+
+def printable(text: str) -> str:
+    """Text from a sheet or an account as a terminal may get it: what would steer the terminal shows as a mark."""
+    return text.translate(_CONTROLS)
+
 
 class _LazyGroup(click.Group):
     """A group that imports a command when it is called, and none to print the overview."""
@@ -83,7 +90,7 @@ def run(arguments: list[str]) -> int:
         error.show()
         return USAGE_EXIT
     except CatalogSyncError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {printable(str(error))}", err=True)
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from catalogsync.api.transport import PACE_SHARE
+from catalogsync.cli import printable
 from catalogsync.errors import Problem
 from catalogsync.fields import show
 from catalogsync.model import NAME, Add, Column, Delete, Field, Update
@@ -32,14 +33,14 @@ def console(*, stderr: bool = False) -> Console:
 
 def _line(out: Console, words: str) -> None:
     """A line that a terminal may wrap, and a script gets whole."""
-    out.print(words, soft_wrap=True)
+    out.print(printable(words), soft_wrap=True)
 
 
 def print_plan(plan: Plan, *, rps: float, verbose: bool = False) -> None:
     """The plan: a line per changed value, old and new, then the counts and what it will cost."""
     out = console()
     title = f"{plan.catalog_name} (catalog {plan.catalog_id}) ← {plan.source.rstrip(':').removesuffix('!row ')}"
-    out.print(Text(title, style="bold"))
+    out.print(Text(printable(title), style="bold"))
     if plan.changes:
         out.print(_changes_table(plan, len(plan.changes) if verbose else SHOWN_CHANGES))
     hidden = len(plan.changes) - SHOWN_CHANGES
@@ -60,11 +61,11 @@ def print_facts(facts: Mapping[str, str]) -> None:
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A plain table on stdout."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title=Text(title), title_justify="left")
+    table = Table(box=None, pad_edge=False, header_style="bold", title=Text(printable(title)), title_justify="left")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console().print(table)
 
 
@@ -103,8 +104,9 @@ def _changes_table(plan: Plan, limit: int) -> Table:
         word, style = _MARKS[kind_of(change)]
         for n, (field, before, after) in enumerate(_lines(plan, change)):
             row = str(change.row or "") if n == 0 and not isinstance(change, Delete) else ""
-            first = (Text(word if n == 0 else "", style=style), Text(key_text(change.key) if n == 0 else ""))
-            table.add_row(*first, Text(field), Text(before, style="red"), Text(after, style="green"), row)
+            first = (Text(word if n == 0 else "", style=style), Text(printable(key_text(change.key)) if n == 0 else ""))
+            cells = (Text(field), Text(printable(before), style="red"), Text(printable(after), style="green"))
+            table.add_row(*first, *cells, row)
     return table
 
 

@@ -80,6 +80,17 @@ def test_a_rejected_row_is_told_and_the_exit_code_is_3(start: Start, tmp_path: P
     assert "Plan: 1 to add, 0 to update, 0 to delete; 0 unchanged, 1 rows rejected." in shell.out
 
 
+def test_text_of_a_sheet_cannot_steer_the_terminal(start: Start, tmp_path: Path) -> None:
+    shell = start(catalog_of(FIELDS))
+    sheet, mapping = write(tmp_path, "code,name,price\n001,\x1b[2JOak,12\n002,B,\x1b]0;x\x07\n\x1bkey,C,1\n")
+
+    assert shell("plan", sheet, "-m", mapping) == 3
+
+    assert "\x1b" not in shell.out + shell.err
+    assert "�[2JOak" in shell.out
+    assert '"�]0;x�" is not a number' in shell.out
+
+
 def test_the_number_of_requests_follows_the_batch(start: Start, tmp_path: Path) -> None:
     shell = start(catalog_of(FIELDS))
     sheet, mapping = write(tmp_path, rows(23))
