@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,8 @@ class Plan:
     `source` is the sheet as an address, to which a row is appended; `columns` says how each column key is
     shown; `rejected` and `warnings` are the problems of rows, `notes` what else a reader should know.
     `existing_count` counts the elements of the catalog and `max_id` is the highest id among them, both as
-    read at `made_at` (Unix seconds). `batch_size` changes go into one request.
+    read at `made_at` (Unix seconds). `batch_size` changes go into one request, `write_requests` is
+    the fewest that carry them all (law 5).
     """
 
     account_id: int
@@ -55,6 +55,7 @@ class Plan:
     max_id: int
     unchanged_count: int
     batch_size: int
+    write_requests: int
     rejected_rows: int = 0
     rejected: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
@@ -64,15 +65,7 @@ class Plan:
     @property
     def counts(self) -> dict[str, int]:
         """How many changes of each kind: ``add``, ``update``, ``delete``."""
-        counts = {"add": 0, "update": 0, "delete": 0}
-        for change in self.changes:
-            counts[kind_of(change)] += 1
-        return counts
-
-    @property
-    def write_requests(self) -> int:
-        """The fewest requests that carry the changes (law 5): changes of all kinds share a request."""
-        return math.ceil(len(self.changes) / self.batch_size)
+        return counts_of(self.changes)
 
     @property
     def digest(self) -> str:
@@ -84,6 +77,14 @@ class Plan:
     def address(self, row: int) -> str:
         """A sheet row as an address; "" for a change that no row asked for."""
         return f"{self.source}{row}" if row else ""
+
+
+def counts_of(changes: Iterable[Change]) -> dict[str, int]:
+    """How many changes of each kind: ``add``, ``update``, ``delete``."""
+    counts = {"add": 0, "update": 0, "delete": 0}
+    for change in changes:
+        counts[kind_of(change)] += 1
+    return counts
 
 
 def kind_of(change: Change) -> str:
@@ -178,6 +179,7 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             max_id=int(tree["max_id"]),
             unchanged_count=int(tree["unchanged_count"]),
             batch_size=max(1, int(tree["batch_size"])),
+            write_requests=int(tree["write_requests"]),
             rejected_rows=int(tree["rejected_rows"]),
             rejected=tuple(Problem(**record) for record in tree["rejected"]),
             warnings=tuple(Problem(**record) for record in tree["warnings"]),

@@ -24,7 +24,7 @@ from catalogsync.journal import Journal
 from catalogsync.mapping import MappingFile, load_mapping, resolve
 from catalogsync.model import Add, Catalog, Ceiling, Column, Delete, Schema, Update
 from catalogsync.model import Mapping as SheetMapping
-from catalogsync.plan import Plan, Shown
+from catalogsync.plan import Plan, Shown, counts_of
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
 
 
@@ -99,6 +99,7 @@ def plan(
         raise RowsRejected(f"{sheet_path.name}: {rejected_rows} of {desired.sheet_rows} rows have problems", rejected)
     matched = existing.table["id"][existing.table.index.isin(wanted.index)]
     updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
+    batch_size = min(options.batch_size, client.capabilities.max_batch)
     made = Plan(
         account_id=schema.account_id,
         catalog_id=catalog.id,
@@ -112,7 +113,8 @@ def plan(
         existing_count=existing.element_count,
         max_id=existing.max_id,
         unchanged_count=len(matched) - updated,
-        batch_size=min(options.batch_size, client.capabilities.max_batch),
+        batch_size=batch_size,
+        write_requests=client.write_requests(counts_of(changes), batch_size),
         rejected_rows=rejected_rows,
         rejected=rejected,
         warnings=(*desired.warnings, *_shared_elsewhere(existing, desired)),

@@ -135,5 +135,6 @@ def made_plan(*changes: model.Change, **settings: Any) -> Plan:
         "max_id": 110,
         "unchanged_count": 3,
         "batch_size": 250,
+        "write_requests": 1,
     }
     return Plan(**{**values, **settings})

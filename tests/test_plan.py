@@ -68,17 +68,8 @@ def test_counts_tell_each_kind() -> None:
     assert [kind_of(change) for change in plan.changes] == ["add", "add", "update", "delete"]
 
 
-def test_an_empty_plan_needs_no_request() -> None:
-    plan = made_plan()
-    assert (plan.counts, plan.write_requests) == ({"add": 0, "update": 0, "delete": 0}, 0)
-
-
-@given(st.integers(0, 700), st.integers(1, 250))
-def test_requests_are_the_fewest_that_hold_the_changes(count: int, batch_size: int) -> None:
-    plan = made_plan(*[ADD] * count, batch_size=batch_size)
-    requests = plan.write_requests
-    assert requests * batch_size >= count
-    assert (requests - 1) * batch_size < count
+def test_an_empty_plan_counts_nothing() -> None:
+    assert made_plan().counts == {"add": 0, "update": 0, "delete": 0}
 
 
 def test_a_row_has_an_address_and_a_change_without_row_has_none() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from catalogsync.api.auth import Account
-from catalogsync.api.dialect import Batch, Capabilities, Dialect, Page, Request, Response
+from catalogsync.api.dialect import Batch, Capabilities, Dialect, Flow, Page, Request, Response
 from catalogsync.api.transport import CEILING_RPS, HttpTransport, RateLimited, Retrying, Transport
 from catalogsync.api.v2 import V2
 from catalogsync.errors import UnexpectedAnswer, UserError
@@ -67,6 +67,16 @@ class Client:
         self.requests_sent += 1
         return self._transport.send(request)
 
+    def _run(self, flow: Flow[T]) -> T:
+        """A conversation, to its end."""
+        try:
+            request = next(flow)
+            while True:
+                request = flow.send(self._send(request))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
     # --- lists ---
 
     def catalogs(self, catalog_id: int | None = None) -> list[Catalog]:
@@ -90,7 +100,7 @@ class Client:
 
     def schema(self, catalog: Catalog) -> Schema:
         """The list's custom fields, and the account's id and time zone."""
-        return self._dialect.read_schema(self._send(self._dialect.account_request()), catalog)
+        return self._run(self._dialect.schema(catalog))
 
     def write_catalogs(
         self,
@@ -99,9 +109,8 @@ class Client:
         update: Sequence[Mapping[str, Any]] = (),
         delete: Sequence[int] = (),
     ) -> tuple[list[int], list[str]]:
-        """Add, change and delete lists in one request: the ids confirmed, the errors told."""
-        response = self._send(self._dialect.catalogs_write_request(add, update, delete))
-        return self._dialect.read_catalogs_written(response)
+        """Add, change and delete lists in the fewest requests: the ids confirmed, the errors told."""
+        return self._run(self._dialect.write_catalogs(add, update, delete))
 
     # --- elements ---
 
@@ -187,11 +196,14 @@ class Client:
 
     # --- writing ---
 
+    def write_requests(self, counts: Mapping[str, int], batch_size: int) -> int:
+        """The fewest requests that carry so many adds, updates and deletes (law 5)."""
+        return self._dialect.write_requests(counts, min(batch_size, self.capabilities.max_batch))
+
     def batches(self, catalog_id: int, changes: Sequence[Change], schema: Schema, batch_size: int) -> Iterator[Batch]:
         """The fewest requests that carry the changes (law 5)."""
         size = min(batch_size, self.capabilities.max_batch)
-        for number, some in enumerate(_chunks(changes, size), start=1):
-            yield self._dialect.batch(number, catalog_id, some, schema)
+        return self._dialect.batches(catalog_id, changes, schema, size)
 
     def write(self, batch: Batch) -> list[Result]:
         """Send a batch: one result per change. Raises ApiError where the request as a whole failed."""

@@ -5,9 +5,9 @@ A dialect sends nothing. What it can do is declared in `Capabilities`, not found
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from catalogsync.model import Catalog, Change, Column, Result, Schema
 
@@ -67,13 +67,16 @@ class Batch:
     changes: tuple[Change, ...]
 
 
+T = TypeVar("T")
+
+Flow = Generator[Request, Response, T]
+"""A conversation of several requests without any I/O: yields requests, gets responses, returns what came of it."""
+
+
 class Dialect(Protocol):
     """Requests out of values, values out of responses. `Cursor` is the dialect's own notion of a place."""
 
     capabilities: Capabilities
-
-    def account_request(self) -> Request:
-        """Asks for the account and the custom fields of its catalogs."""
 
     def catalogs_request(self, catalog_id: int | None = None) -> Request:
         """Asks for all catalogs, or for one."""
@@ -81,16 +84,13 @@ class Dialect(Protocol):
     def read_catalogs(self, response: Response) -> list[Catalog]:
         """The catalogs in an answer."""
 
-    def read_schema(self, account: Response, catalog: Catalog) -> Schema:
-        """One catalog's schema out of the account's answer."""
+    def schema(self, catalog: Catalog) -> Flow[Schema]:
+        """Asks for what the account says about one of its catalogs."""
 
-    def catalogs_write_request(
+    def write_catalogs(
         self, add: Sequence[Mapping[str, Any]], update: Sequence[Mapping[str, Any]], delete: Sequence[int]
-    ) -> Request:
-        """Adds, changes and deletes catalogs in one request."""
-
-    def read_catalogs_written(self, response: Response) -> tuple[list[int], list[str]]:
-        """The ids that the answer confirms, and the errors it tells."""
+    ) -> Flow[tuple[list[int], list[str]]]:
+        """Adds, changes and deletes catalogs: the ids that the answers confirm, and the errors they tell."""
 
     def elements_request(self, catalog_id: int, cursor: Any = None) -> Request:
         """Asks for one page of elements; None is the first one."""
@@ -113,8 +113,11 @@ class Dialect(Protocol):
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page as columns, one list per column key."""
 
-    def batch(self, number: int, catalog_id: int, changes: Iterable[Change], schema: Schema) -> Batch:
-        """One request that carries all the given changes."""
+    def write_requests(self, counts: Mapping[str, int], batch_size: int) -> int:
+        """The fewest requests that carry so many adds, updates and deletes."""
+
+    def batches(self, catalog_id: int, changes: Sequence[Change], schema: Schema, batch_size: int) -> Iterator[Batch]:
+        """The fewest requests that carry all the given changes."""
 
     def read_results(self, batch: Batch, response: Response) -> list[Result]:
         """What became of each change of a batch."""

@@ -7,12 +7,13 @@ API notes (docs/api.md), named by section.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from catalogsync import fields
-from catalogsync.api.dialect import Batch, Capabilities, Page, Request, Response
+from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Request, Response
 from catalogsync.api.v2_answers import entries_of, errors_of, is_number, items_of, mapping_of, object_of, result_of
 from catalogsync.api.v2_values import reader_of, values_of, write_values
 from catalogsync.errors import Temporary
@@ -89,6 +90,18 @@ class V2:
             catalog_name=catalog.name,
             fields=tuple(_field(entry) for entry in entries),
         )
+
+    def schema(self, catalog: Catalog) -> Flow[Schema]:
+        """The account's answer holds the custom fields of all its lists."""
+        account = yield self.account_request()
+        return self.read_schema(account, catalog)
+
+    def write_catalogs(
+        self, add: Sequence[Mapping[str, Any]], update: Sequence[Mapping[str, Any]], delete: Sequence[int]
+    ) -> Flow[tuple[list[int], list[str]]]:
+        """All three verbs travel together."""
+        response = yield self.catalogs_write_request(add, update, delete)
+        return self.read_catalogs_written(response)
 
     def catalogs_write_request(
         self, add: Sequence[Mapping[str, Any]], update: Sequence[Mapping[str, Any]], delete: Sequence[int]
@@ -183,6 +196,15 @@ class V2:
             linked=[_is_linked(item) for item in items],
             listed_ids=[int(item["id"]) for item in listed],
         )
+
+    def write_requests(self, counts: Mapping[str, int], batch_size: int) -> int:
+        """Changes of all kinds share a request (seed page 002)."""
+        return math.ceil(sum(counts.values()) / batch_size)
+
+    def batches(self, catalog_id: int, changes: Sequence[Change], schema: Schema, batch_size: int) -> Iterator[Batch]:
+        """Full requests but for the last one."""
+        for number, start in enumerate(range(0, len(changes), batch_size), start=1):
+            yield self.batch(number, catalog_id, changes[start : start + batch_size], schema)
 
     def batch(self, number: int, catalog_id: int, changes: Iterable[Change], schema: Schema) -> Batch:
         """Adds, updates and deletes share one POST (seed page 002; sibling arrays)."""

@@ -15,7 +15,7 @@ from catalogsync.api.transport import HttpTransport, Retrying
 from catalogsync.api.v2 import V2
 from catalogsync.emulator.server import Emulator
 from catalogsync.model import Change, Column, Field, Schema
-from catalogsync.plan import Plan
+from catalogsync.plan import Plan, counts_of
 
 NOW = 1_760_000_000
 CATALOG_ID = 4220
@@ -121,6 +121,7 @@ def made_plan(*changes: Change, batch_size: int = 250) -> Plan:
         max_id=0,
         unchanged_count=0,
         batch_size=batch_size,
+        write_requests=V2().write_requests(counts_of(changes), batch_size),
     )
 
 

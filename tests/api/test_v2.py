@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from catalogsync.api.dialect import Batch, Capabilities, Page, Request, Response
 from catalogsync.api.v2 import MOST_MOVES, V2, Cursor
@@ -696,3 +699,15 @@ def test_parts_of_a_composite_field_that_nobody_knows_are_sent_again_with_the_ot
 def test_an_element_that_hangs_on_deals_or_customers_is_linked(links: dict[str, Any], is_linked: bool) -> None:
     page = V.read_elements(Response(200, {"_embedded": {"items": [{"id": 5, "name": "x", **links}]}}), (), "")
     assert page.linked == [is_linked]
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30), st.integers(1, 20))
+def test_changes_of_all_kinds_travel_in_the_fewest_requests(adds: int, updates: int, deletes: int, size: int) -> None:
+    changes: list[Change] = [Update(n, "k", n, n, 6, {"name": "a"}, {"name": "b"}) for n in range(updates)]
+    changes += [Add(100 + n, "k", n, {"name": "x"}) for n in range(adds)]
+    changes += [Delete(200 + n, "k", 500 + n, "x", 6) for n in range(deletes)]
+    batches = list(V.batches(4220, changes, SCHEMA, size))
+    assert [change for batch in batches for change in batch.changes] == changes
+    assert [batch.number for batch in batches] == list(range(1, len(batches) + 1))
+    assert len(batches) == math.ceil(len(changes) / size)
+    assert V.write_requests({"add": adds, "update": updates, "delete": deletes}, size) == len(batches)
