@@ -314,13 +314,15 @@ def parse_date_time(text: str, column: Column) -> str:
             raise CellError(what, "write the offset too, as in 2024-10-27 03:30:00+03:00")
         moment = moment.replace(tzinfo=zone)
     unix_s = math.floor(moment.timestamp())
-    local = _local(unix_s, zone)
-    if local is None:
+    if _local(unix_s, zone) is None:
         raise CellError(f"{quoted(text)} is outside the years 1 to 9999 in {column.timezone}")
-    if local.fold:  # v2 stores local time without an offset (notes 1.3), which is read as the first of the two
-        what = f"{quoted(text)} is the second of an hour that clocks repeat in {column.timezone}"
-        raise CellError(f"{what}, which API v2 cannot store")
     return str(unix_s)
+
+
+def is_second_time(canonical: str, timezone: str) -> bool:
+    """Whether a moment is in the second of an hour that the clocks of a zone repeat: local time means the first."""
+    local = _local(int(canonical), ZoneInfo(timezone or "UTC")) if re.fullmatch("-?[0-9]{1,15}", canonical) else None
+    return local is not None and local.fold == 1
 
 
 def _is_skipped_or_repeated(naive: datetime, zone: ZoneInfo) -> bool:

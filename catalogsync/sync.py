@@ -91,10 +91,13 @@ def plan(
 
     wanted, shared = tables.without_shared(desired, existing, address)
     wanted, nameless = tables.without_names(wanted, existing.table, address)
+    second: list[Problem] = []
+    if not client.capabilities.keeps_repeated_hours:
+        wanted, second = tables.without_second_times(wanted, mapping, schema.timezone, address)
     missing, notes = _missing(mapping, desired, existing, journal, schema, options)
     changes = differ.diff(wanted, existing.table, mapping, missing)
-    rejected = (*desired.rejected, *shared, *nameless)
-    rejected_rows = desired.rejected_rows + len(shared) + len(nameless)
+    rejected = (*desired.rejected, *shared, *nameless, *second)
+    rejected_rows = desired.rejected_rows + len(shared) + len(nameless) + len({problem.where for problem in second})
     if options.strict and rejected:
         raise RowsRejected(f"{sheet_path.name}: {rejected_rows} of {desired.sheet_rows} rows have problems", rejected)
     matched = existing.table["id"][existing.table.index.isin(wanted.index)]

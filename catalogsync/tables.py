@@ -353,6 +353,21 @@ def without_names(
     return desired[~nameless], problems
 
 
+def without_second_times(
+    desired: pd.DataFrame, mapping: model.Mapping, timezone: str, source: Callable[[int], str]
+) -> tuple[pd.DataFrame, list[Problem]]:
+    """The desired table less the rows with a moment that an API of local times cannot tell from one an hour earlier."""
+    bad = np.zeros(len(desired), dtype=bool)
+    problems = []
+    for column in mapping.columns:
+        if column.type == "date_time":
+            second = desired[column.key].map(lambda text: fields.is_second_time(text, timezone)).to_numpy(bool)
+            what = f"{column.header} is in the second of an hour that clocks repeat, which API v2 cannot store"
+            problems += [Problem(source(int(row)), what) for row in desired["row"][second]]
+            bad |= second
+    return desired[~bad], problems
+
+
 def without_shared(
     desired: Desired, existing: Existing, source: Callable[[int], str]
 ) -> tuple[pd.DataFrame, list[Problem]]:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from catalogsync import fields
 from catalogsync.fields import CellError
 from catalogsync.model import Column, Field
-from tests.builders import ZONE, column
+from tests.builders import column
 
 
 def parse(text: str, one: Column) -> str:
@@ -328,6 +327,7 @@ def _unix(year: int, month: int, day: int, hour: int = 0, minute: int = 0, secon
         ("2024-03-31 02:59:59", "Europe/Riga", _unix(2024, 3, 31, 0, 59, 59)),  # the last second before the skip
         ("2024-03-31 04:00", "Europe/Riga", _unix(2024, 3, 31, 1)),  # the first after it
         ("2024-10-27 03:30+03:00", "Europe/Riga", _unix(2024, 10, 27, 0, 30)),  # the first of the two
+        ("2024-10-27 03:30+02:00", "Europe/Riga", _unix(2024, 10, 27, 1, 30)),  # the second
     ],
 )
 def test_a_moment_is_counted_in_the_accounts_zone(text: str, zone: str, canonical: str) -> None:
@@ -341,11 +341,11 @@ def test_an_hour_that_clocks_skip_or_repeat_is_refused(text: str) -> None:
     assert hint == "write the offset too, as in 2024-10-27 03:30:00+03:00"
 
 
-def test_the_second_of_a_repeated_hour_is_refused_since_v2_would_store_the_first() -> None:
-    what, _ = refusal("2024-10-27 03:30+02:00", column("date_time"))
-    assert what == (
-        '"2024-10-27 03:30+02:00" is the second of an hour that clocks repeat in Europe/Riga, which API v2 cannot store'
-    )
+def test_the_second_of_a_repeated_hour_is_told_from_the_first() -> None:
+    assert fields.is_second_time("1729992600", "Europe/Riga")
+    assert not fields.is_second_time("1729989000", "Europe/Riga")
+    assert not fields.is_second_time("1729992600", "UTC")
+    assert not fields.is_second_time("soon", "Europe/Riga")
 
 
 @pytest.mark.parametrize("text", ["0001-01-01 00:00", "9999-12-31T23:59:59-05:00"])
@@ -585,11 +585,6 @@ _JSON = st.recursive(
 )
 
 
-def _is_told_once(unix_s: int) -> bool:
-    """Whether a moment is not in the second of an hour that clocks repeat, which v2 cannot store."""
-    return datetime.fromtimestamp(unix_s, ZoneInfo(ZONE)).fold == 0
-
-
 @st.composite
 def _columns_and_canonical(draw: st.DrawFn) -> tuple[Column, str]:
     """A column of any type with a canonical text of it."""
@@ -604,7 +599,7 @@ def _columns_and_canonical(draw: st.DrawFn) -> tuple[Column, str]:
         **dict.fromkeys(fields.NUMBER_TYPES, _DECIMALS.map(fields.plain_decimal)),
         **dict.fromkeys(("date", "birthday"), st.dates().map(str)),
         "checkbox": st.sampled_from(["0", "1"]),
-        "date_time": st.integers(-62_135_500_000, 253_402_200_000).filter(_is_told_once).map(str),
+        "date_time": st.integers(-62_135_500_000, 253_402_200_000).map(str),
         "items": st.lists(st.dictionaries(st.sampled_from(["sku", "quantity", "discount"]), _JSON), max_size=3).map(
             lambda items: fields.canonical_items(json.loads(json.dumps(items), parse_float=Decimal))
         ),
@@ -614,6 +609,7 @@ def _columns_and_canonical(draw: st.DrawFn) -> tuple[Column, str]:
 
 @given(_columns_and_canonical())
 @example((column("date_time"), "1729989000"))
+@example((column("date_time"), "1729992600"))
 @example((column("select", enums={1: "S", 2: "S"}), "2"))
 @example((column("multiselect", enums={1: "a;b", 2: "c"}), "1,2"))
 @example((column("select", enums={1: "&amp;lt;"}), "1"))

@@ -34,12 +34,16 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a dialect's API allows. `ids_per_read` elements can be looked up in one request."""
+    """What a dialect's API allows. `ids_per_read` elements can be looked up in one request.
+
+    `keeps_repeated_hours`: whether a moment keeps its identity in the hour that clocks repeat.
+    """
 
     max_batch: int
     page_rows: int
     ids_per_read: int
     can_delete: bool
+    keeps_repeated_hours: bool
 
 
 @dataclass(frozen=True, slots=True)

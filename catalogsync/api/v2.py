@@ -53,7 +53,9 @@ class Cursor:
 class V2:
     """The v2 dialect."""
 
-    capabilities = Capabilities(max_batch=250, page_rows=500, ids_per_read=250, can_delete=True)
+    capabilities = Capabilities(
+        max_batch=250, page_rows=500, ids_per_read=250, can_delete=True, keeps_repeated_hours=False
+    )
 
     # --- account and lists ---
 

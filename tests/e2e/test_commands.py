@@ -91,6 +91,19 @@ def test_text_of_a_sheet_cannot_steer_the_terminal(start: Start, tmp_path: Path)
     assert '"�]0;x�" is not a number' in shell.out
 
 
+def test_a_moment_that_v2_cannot_store_is_refused_rather_than_stored_an_hour_off(start: Start, tmp_path: Path) -> None:
+    shell = start(catalog_of([*FIELDS, {"id": 103, "name": "Loaded", "type": "date_time"}]))
+    mapping = PLAIN.replace("price: Price", "price: Price, loaded: Loaded")
+    lines = ["001,A,1,2024-10-27 03:30+03:00", "002,B,1,2024-10-27 03:30+02:00"]
+    sheet, mapping_path = write(tmp_path, "\n".join(["code,name,price,loaded", *lines]), mapping)
+
+    plan = shell.plan(sheet, "-m", mapping_path)
+
+    assert [change["key"] for change in plan["changes"]] == ["001"]
+    assert [problem["where"] for problem in plan["rejected"]] == ["sheet.csv:3"]
+    assert plan["rejected_rows"] == 1
+
+
 def test_the_number_of_requests_follows_the_batch(start: Start, tmp_path: Path) -> None:
     shell = start(catalog_of(FIELDS))
     sheet, mapping = write(tmp_path, rows(23))
