@@ -99,7 +99,11 @@ class ApiError(CatalogSyncError):
 
 
 class Refused(ApiError):
-    """The request as a whole was refused (400, 404, 422 …); nothing of it was stored."""
+    """The request as a whole was refused (400, 404, 422 …); nothing of it was stored. `body` is the answer's JSON."""
+
+    def __init__(self, message: str, *, status: int = 0, body: object = None) -> None:
+        super().__init__(message, status=status)
+        self.body = body
 
 
 class UnexpectedAnswer(ApiError):

@@ -6,8 +6,9 @@ one, and the next plan reads the catalog again before it decides what is still t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -47,14 +48,15 @@ def apply(
     results: list[Result] = []
     stopped_by: ApiError | None = None
     written = 0
-    for batch in client.batches(plan.catalog_id, plan.changes, schema, plan.batch_size):
+    queue = _Queue(client, plan, schema)
+    for batch in queue:
         journal.sending(run_id, batch)
         written += 1
         try:
             outcome = _settled(batch, client.write(batch), schema, client)
             journal.answered(run_id, batch, "answered", outcome)
         except Refused as error:
-            outcome = [Result(change.op, "failed", message=str(error)) for change in batch.changes]
+            outcome = queue.refused(batch, error)
             journal.answered(run_id, batch, "refused", outcome, str(error))
         except (InDoubt, UnexpectedAnswer) as error:  # both after the request went out
             outcome = [Result(change.op, "unknown", message=str(error)) for change in batch.changes]
@@ -73,6 +75,37 @@ def apply(
     sent = {result.op for result in results}
     unsent = tuple(change for change in plan.changes if change.op not in sent)
     return Report(run_id, tuple(results), written, stopped_by, unsent)
+
+
+class _Queue:
+    """The batches of a plan, and again the rest of a refused one whose refusal names the changes at fault."""
+
+    def __init__(self, client: Client, plan: Plan, schema: Schema) -> None:
+        self._client, self._plan, self._schema = client, plan, schema
+        self._waiting = deque([iter(self._batches(plan.changes))])
+        self._number = 0
+
+    def _batches(self, changes: Sequence[Change]) -> Iterator[Batch]:
+        return self._client.batches(self._plan.catalog_id, changes, self._schema, self._plan.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        while self._waiting:
+            batch = next(self._waiting[0], None)
+            if batch is None:
+                self._waiting.popleft()
+                continue
+            self._number += 1
+            yield replace(batch, number=self._number)
+
+    def refused(self, batch: Batch, error: Refused) -> list[Result]:
+        """What a refusal means for its changes. Those it does not name go out again, without the others."""
+        named = self._client.read_refusal(batch, error)
+        if not named:
+            return [Result(change.op, "failed", message=str(error)) for change in batch.changes]
+        faulty = {result.op for result in named}
+        rest = [change for change in batch.changes if change.op not in faulty]
+        self._waiting.appendleft(iter(self._batches(rest)))
+        return named
 
 
 def _settled(batch: Batch, results: Sequence[Result], schema: Schema, client: Client) -> list[Result]:

@@ -17,9 +17,11 @@ PACKAGE = Path(catalogsync.__file__).parent
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model"),
     ("fields", "plan", "reader", "state", "yamlfile", "api.dialect"),
+    ("api.wire",),
     ("api.v2_answers",),
-    ("api.v2_values",),
-    ("mapping", "tables", "differ", "guards", "workbook", "journal", "api.v2", "api.transport", "api.auth"),
+    ("api.v2_values", "api.v4_values"),
+    ("api.v2",),
+    ("mapping", "tables", "differ", "guards", "workbook", "journal", "api.v4", "api.transport", "api.auth"),
     ("api.client",),
     ("writer",),
     ("sync",),

@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 
 from catalogsync.errors import NoAccount, UserError
 
+APIS = ("v2",)
+"""The dialects of the remote API that may be chosen; the first is the default."""
+
 EMULATOR = "emulator"
 """The value of ``CATALOGSYNC_URL`` that means the embedded emulator."""
 
@@ -40,8 +43,8 @@ def account_from(environment: Mapping[str, str]) -> Account:
     api = environment.get("CATALOGSYNC_API", "").strip() or "v2"
     if not url:
         raise NoAccount(_HOW_TO)
-    if api != "v2":
-        raise UserError(f"CATALOGSYNC_API={api}: this version speaks v2 only")
+    if api not in APIS:
+        raise UserError(f"CATALOGSYNC_API={api}: this version speaks {' and '.join(APIS)}")
     if url == EMULATOR:
         return Account(EMULATOR, "", api)
     if not token:

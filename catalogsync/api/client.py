@@ -14,11 +14,12 @@ from catalogsync.api.auth import Account
 from catalogsync.api.dialect import Batch, Capabilities, Dialect, Flow, Page, Request, Response
 from catalogsync.api.transport import CEILING_RPS, HttpTransport, RateLimited, Retrying, Transport
 from catalogsync.api.v2 import V2
-from catalogsync.errors import UnexpectedAnswer, UserError
+from catalogsync.api.v4 import V4
+from catalogsync.errors import Refused, UnexpectedAnswer, UserError
 from catalogsync.model import Catalog, Change, Column, Result, Schema
 from catalogsync.state import state_folder
 
-DIALECTS: Mapping[str, type[V2]] = {"v2": V2}
+DIALECTS: Mapping[str, type[V2] | type[V4]] = {"v2": V2, "v4": V4}
 
 T = TypeVar("T")
 
@@ -204,6 +205,10 @@ class Client:
         """The fewest requests that carry the changes (law 5)."""
         size = min(batch_size, self.capabilities.max_batch)
         return self._dialect.batches(catalog_id, changes, schema, size)
+
+    def read_refusal(self, batch: Batch, error: Refused) -> list[Result]:
+        """The changes that a refusal of a whole request names; none where it names none."""
+        return self._dialect.read_refusal(batch, error.body)
 
     def write(self, batch: Batch) -> list[Result]:
         """Send a batch: one result per change. Raises ApiError where the request as a whole failed."""

@@ -125,3 +125,6 @@ class Dialect(Protocol):
 
     def read_results(self, batch: Batch, response: Response) -> list[Result]:
         """What became of each change of a batch."""
+
+    def read_refusal(self, batch: Batch, body: Any) -> list[Result]:
+        """The changes that a refusal of a whole batch names; nothing of the batch was stored."""

@@ -136,7 +136,9 @@ class HttpTransport:
             raise _TooFast(f"too many requests ({told})", status=status, wait_s=_retry_after_s(answer))
         if status >= 500 or (status == 404 and _is_html(answer) and request.is_repeatable):
             raise self._lost(request, f"{where}: server error {status} ({told})", status)
-        raise Refused(f"{where}: refused with {status} ({told})", status=status)
+        raise Refused(
+            f"{where}: refused with {status} ({told})", status=status, body=_json_or_none(answer, self._token)
+        )
 
     def _body(self, request: Request, answer: requests.Response) -> Any:
         if answer.status_code == 204 or not answer.content:
@@ -205,13 +207,24 @@ class _Title(HTMLParser):
             self.text, self._inside = " ".join(data.split()), False
 
 
+def _without_token(answer: requests.Response, token: str) -> str:
+    content = answer.content.decode("utf-8", "replace")
+    return content.replace(token, "…") if token else content
+
+
+def _json_or_none(answer: requests.Response, token: str) -> Any:
+    try:
+        return json.loads(_without_token(answer, token))
+    except ValueError:
+        return None
+
+
 def _told(answer: requests.Response, token: str) -> str:
     """What an error answer says, in a line: problem+json, the legacy body, or an HTML page's title (notes 3.3).
 
     A token that the server repeats is left out (law 12).
     """
-    content = answer.content.decode("utf-8", "replace")
-    content = content.replace(token, "…") if token else content
+    content = _without_token(answer, token)
     if _is_html(answer):
         page = _Title()
         page.feed(content[:4000])

@@ -14,8 +14,9 @@ from typing import Any
 
 from catalogsync import fields
 from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Request, Response
-from catalogsync.api.v2_answers import entries_of, errors_of, is_number, items_of, mapping_of, object_of, result_of
+from catalogsync.api.v2_answers import errors_of, items_of, result_of
 from catalogsync.api.v2_values import reader_of, values_of, write_values
+from catalogsync.api.wire import entries_of, is_number, mapping_of, object_of
 from catalogsync.errors import Temporary
 from catalogsync.model import NAME, Add, Catalog, Change, Column, Delete, Field, Result, Schema, Update
 
@@ -236,6 +237,10 @@ class V2:
             if is_number(item.get("request_id")) and is_number(item.get("id")) and int(item["id"]) not in named
         }
         return [result_of(change, added, touched, errors) for change in batch.changes]
+
+    def read_refusal(self, batch: Batch, body: Any) -> list[Result]:
+        """None: v2 refuses a request as a whole, without naming an entry (notes 3.4)."""
+        return []
 
 
 # --- writing -------------------------------------------------------------------------------------------------

@@ -5,15 +5,13 @@ Errors come in four shapes, items in two; all are read (api notes 1.2, 1.5).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, TypeGuard
+from typing import Any
 
 from catalogsync.api.dialect import Response
-from catalogsync.errors import UnexpectedAnswer
+from catalogsync.api.wire import as_text, entries_of, is_number, mapping_of, object_of
 from catalogsync.model import Add, Change, Delete, Result, Update
 
 STALE_MESSAGE = "last modified date is older"
@@ -112,33 +110,3 @@ def items_of(response: Response) -> Iterator[Mapping[str, Any]]:
         return
     for item in entries_of(mapping_of(object_of(response).get("_embedded")).get("items")):
         yield from (entry for entry in (item if isinstance(item, list) else [item]) if isinstance(entry, dict))
-
-
-def object_of(response: Response) -> Mapping[str, Any]:
-    if not isinstance(response.json, dict):
-        raise UnexpectedAnswer("the server's answer is not a JSON object", status=response.status)
-    return response.json
-
-
-def mapping_of(value: Any) -> Mapping[str, Any]:
-    """A JSON object, empty where something else stands: PHP writes an empty map as ``[]`` (notes 1.7)."""
-    return value if isinstance(value, dict) else {}
-
-
-def entries_of(value: Any) -> list[Any]:
-    """A JSON list, or the values of a map that stands for one."""
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
-
-
-def is_number(value: Any) -> TypeGuard[int | str]:
-    return isinstance(value, int | str) and not isinstance(value, bool) and str(value).strip().isdigit()
-
-
-def as_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Decimal):
-        return str(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)

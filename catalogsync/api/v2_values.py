@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from catalogsync import fields
-from catalogsync.api.v2_answers import as_text, entries_of, is_number, mapping_of
+from catalogsync.api.wire import as_text, entries_of, is_number, mapping_of
 from catalogsync.model import Field
 
 ADDRESS_NUMBERS: Mapping[str, str] = {

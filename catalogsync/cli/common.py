@@ -141,7 +141,7 @@ def connected(*, rps: float) -> Iterator[Client]:
     seed = None if database.exists() else bundled("samples", "stationery.seed.yaml")
     with (
         Emulator(database, seed=seed, rps=7) as emulator,
-        connect(Account(emulator.url, emulator.token), rps=rps, on_wait=_say_waiting) as client,
+        connect(Account(emulator.url, emulator.token, account.api), rps=rps, on_wait=_say_waiting) as client,
     ):
         yield client
 

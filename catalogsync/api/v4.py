@@ -1,0 +1,282 @@
+"""API v4: requests and answers for lists and their elements. Pure.
+
+Facts by section of the project's API notes (docs/api.md). v4 differs from v2 in what may travel together (adds
+by POST, updates by PATCH), in its pages (by number, 250 at most), and in all value shapes. It has no deletes:
+those go through the v2 path (notes 4).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Any
+
+from catalogsync import fields
+from catalogsync.api import v2
+from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Request, Response
+from catalogsync.api.v4_values import reader_of, write_values
+from catalogsync.api.wire import entries_of, is_number, mapping_of, object_of
+from catalogsync.model import NAME, Add, Catalog, Change, Column, Delete, Field, Result, Schema, Update
+
+ACCOUNT = "/api/v4/account"
+CATALOGS = "/api/v4/catalogs"
+
+PAGE_ROWS = 250
+
+
+class V4:
+    """The v4 dialect. A cursor is a page number."""
+
+    capabilities = Capabilities(
+        max_batch=250, page_rows=PAGE_ROWS, ids_per_read=250, can_delete=True, keeps_repeated_hours=True
+    )
+
+    def __init__(self) -> None:
+        self._v2 = v2.V2()
+
+    # --- account and lists ---
+
+    def catalogs_request(self, catalog_id: int | None = None) -> Request:
+        """All lists, whichever is asked for: an account has ten at most (notes 3.1)."""
+        return Request("GET", CATALOGS, (("limit", str(PAGE_ROWS)),))
+
+    def read_catalogs(self, response: Response) -> list[Catalog]:
+        """The lists of an answer, in its order."""
+        return [
+            Catalog(
+                id=int(item["id"]),
+                name=str(item.get("name", "")),
+                type=str(item.get("type", "regular")),
+                sort=int(item.get("sort") or 0),
+                created_at=int(item.get("created_at") or 0),
+            )
+            for item in _embedded(response, "catalogs")
+        ]
+
+    def schema(self, catalog: Catalog) -> Flow[Schema]:
+        """The account with its time zone, then the list's custom fields, page by page."""
+        account = object_of((yield Request("GET", ACCOUNT, (("with", "datetime_settings"),))))
+        settings = mapping_of(mapping_of(account.get("_embedded")).get("datetime_settings"))
+        found: dict[int, Field] = {}
+        page = 1
+        while True:
+            place = (("page", str(page)), ("limit", str(PAGE_ROWS)))
+            response = yield Request("GET", f"{CATALOGS}/{catalog.id}/custom_fields", place)
+            entries = _embedded(response, "custom_fields")
+            new = [field for field in map(_field, entries) if field.id not in found]
+            found |= {field.id: field for field in new}
+            if len(entries) < PAGE_ROWS or not new:
+                break
+            page += 1
+        return Schema(
+            account_id=int(account.get("id") or 0),
+            timezone=str(settings.get("timezone") or ""),
+            catalog_id=catalog.id,
+            catalog_name=catalog.name,
+            fields=tuple(found.values()),
+        )
+
+    def write_catalogs(
+        self, add: Sequence[Mapping[str, Any]], update: Sequence[Mapping[str, Any]], delete: Sequence[int]
+    ) -> Flow[tuple[list[int], list[str]]]:
+        """Each verb by itself; deletes through the v2 path."""
+        ids: list[int] = []
+        errors: list[str] = []
+        for method, entries in (("POST", add), ("PATCH", update)):
+            if entries:
+                body = [{name: str(v) if name == "request_id" else v for name, v in entry.items()} for entry in entries]
+                response = yield Request(method, CATALOGS, json=body, is_repeatable=False)
+                ids += [int(item["id"]) for item in _embedded(response, "catalogs")]
+        if delete:
+            confirmed, told = yield from self._v2.write_catalogs((), (), delete)
+            ids += confirmed
+            errors += told
+        return ids, errors
+
+    # --- elements ---
+
+    def elements_request(self, catalog_id: int, cursor: int | None = None) -> Request:
+        """One page."""
+        place = (("page", str(cursor or 1)), ("limit", str(PAGE_ROWS)))
+        return Request("GET", _elements(catalog_id), place)
+
+    def follows(self, cursor: int | None, page_ids: Sequence[int], seen: Container[int]) -> bool:
+        """Page numbers leave nothing to check a page against."""
+        return True
+
+    def further_up(self, cursor: int) -> int:
+        """Never asked: every page follows."""
+        return cursor
+
+    def next_cursor(self, cursor: int | None, page_ids: Sequence[int], seen: Container[int]) -> int | None:
+        """The next page, until one is empty or repeats what was seen; `next` links lie both ways (notes 4)."""
+        return (cursor or 1) + 1 if any(id_ not in seen for id_ in page_ids) else None
+
+    def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
+        """Certain elements."""
+        wanted = tuple(("filter[id][]", str(id_)) for id_ in ids)
+        return Request("GET", _elements(catalog_id), (*wanted, ("limit", str(PAGE_ROWS))))
+
+    def elements_by_term_request(self, catalog_id: int, term: str, cursor: int | None = None) -> Request:
+        """One page of a search in all filled fields."""
+        place = (("query", term), ("page", str(cursor or 1)), ("limit", str(PAGE_ROWS)))
+        return Request("GET", _elements(catalog_id), place)
+
+    def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
+        """The elements of a page. A field without a value is absent on the wire and "" here."""
+        listed = _embedded(response, "elements")
+        items = [item for item in listed if not item.get("is_deleted")]
+        values = {column.key: [""] * len(items) for column in columns}
+        readers = {column.field.id: reader_of(column.field, timezone) for column in columns if column.field}
+        for place, item in enumerate(items):
+            if NAME in values:
+                values[NAME][place] = fields.clean_text(str(item.get("name") or ""))
+            for entry in entries_of(item.get("custom_fields_values")):
+                read = readers.get(int(entry["field_id"]))
+                for key, text in read(entries_of(entry.get("values"))) if read else ():
+                    if key in values:
+                        values[key][place] = text
+        for column in columns:
+            if column.type == "checkbox":
+                values[column.key] = [text or "0" for text in values[column.key]]
+        return Page(
+            ids=[int(item["id"]) for item in items],
+            updated_at=[int(item.get("updated_at") or 0) for item in items],
+            values=values,
+            linked=[False] * len(items),
+            listed_ids=[int(item["id"]) for item in listed],
+        )
+
+    # --- writing ---
+
+    def write_requests(self, counts: Mapping[str, int], batch_size: int) -> int:
+        """Each kind fills requests of its own."""
+        return sum(math.ceil(count / batch_size) for count in counts.values())
+
+    def batches(self, catalog_id: int, changes: Sequence[Change], schema: Schema, batch_size: int) -> Iterator[Batch]:
+        """Updates, then adds, then deletes, each in full requests but for the last one."""
+        number = 0
+        for kind in (Update, Add, Delete):
+            some = [change for change in changes if isinstance(change, kind)]
+            for start in range(0, len(some), batch_size):
+                number += 1
+                yield self._batch(number, catalog_id, tuple(some[start : start + batch_size]), schema)
+
+    def _batch(self, number: int, catalog_id: int, changes: tuple[Change, ...], schema: Schema) -> Batch:
+        if isinstance(changes[0], Delete):
+            return self._v2.batch(number, catalog_id, changes, schema)
+        known = {field.id: field for field in schema.fields}
+        body = [_entry(change, known, schema.timezone) for change in changes if not isinstance(change, Delete)]
+        method = "POST" if isinstance(changes[0], Add) else "PATCH"
+        return Batch(number, Request(method, _elements(catalog_id), json=body, is_repeatable=False), changes)
+
+    def read_results(self, batch: Batch, response: Response) -> list[Result]:
+        """Adds by ``request_id``, updates by id: a PATCH answers ids in place of request ids (notes 4)."""
+        if isinstance(batch.changes[0], Delete):
+            return self._v2.read_results(batch, response)
+        object_of(response)
+        items = _embedded(response, "elements")
+        touched = {int(item["id"]) for item in items}
+        added = {int(item["request_id"]): int(item["id"]) for item in items if is_number(item.get("request_id"))}
+        told = _told(mapping_of(mapping_of(response.json).get("_embedded")).get("errors"))
+        return [_result(change, added, touched, told) for change in batch.changes]
+
+    def read_refusal(self, batch: Batch, body: Any) -> list[Result]:
+        """The changes that ``validation-errors`` name, each with the field that caused it (notes 3.3).
+
+        The rest of the batch was not stored either: validation comes before writing.
+        """
+        by_op = {str(change.op): change for change in batch.changes}
+        results: dict[int, Result] = {}
+        for entry in entries_of(mapping_of(body).get("validation-errors")):
+            mark = str(entry.get("request_id"))
+            change = by_op.get(mark)
+            if change is None and mark.isdecimal() and int(mark) < len(batch.changes):
+                change = batch.changes[int(mark)]
+            if change is not None:
+                words = "; ".join(_words(batch, change, error) for error in entries_of(entry.get("errors")))
+                id_ = None if isinstance(change, Add) else change.id
+                results[change.op] = Result(change.op, "failed", id_, words or "refused")
+        return list(results.values())
+
+
+def _elements(catalog_id: int) -> str:
+    return f"{CATALOGS}/{catalog_id}/elements"
+
+
+def _embedded(response: Response, name: str) -> list[Any]:
+    """The entries of a collection; none for 204."""
+    return [] if response.json is None else entries_of(mapping_of(object_of(response).get("_embedded")).get(name))
+
+
+def _entry(change: Add | Update, known: Mapping[int, Field], timezone: str) -> dict[str, Any]:
+    values = change.values if isinstance(change, Add) else {**change.kept, **change.after}
+    entry: dict[str, Any] = {"request_id": str(change.op)}
+    if isinstance(change, Update):
+        entry["id"] = change.id
+    if NAME in values:
+        entry["name"] = values[NAME]
+    by_field: dict[int, dict[str, str]] = {}
+    for key, text in values.items():
+        if key != NAME:
+            id_, _, subtype = key.partition(".")
+            by_field.setdefault(int(id_), {})[subtype] = text
+    custom = [
+        {"field_id": field_id, "values": write_values(known[field_id], parts, timezone)}
+        for field_id, parts in by_field.items()
+    ]
+    return {**entry, "custom_fields_values": custom} if custom else entry
+
+
+def _result(change: Change, added: Mapping[int, int], touched: set[int], told: Mapping[str, str]) -> Result:
+    match change:
+        case Add():
+            if change.op in added:
+                return Result(change.op, "done", added[change.op])
+            words, id_ = told.get(str(change.op)), None
+        case Update() | Delete():
+            words, id_ = told.get(str(change.id)), change.id
+            if words is None and change.id in touched:
+                return Result(change.op, "done", change.id)
+    if words is None:
+        return Result(change.op, "unknown", id_, "the answer does not mention it")
+    return Result(change.op, "failed", id_, words)
+
+
+def _told(errors: Any) -> dict[str, str]:
+    """Errors inside a 200, by request id or element id (notes 4)."""
+    told: dict[str, str] = {}
+    for entry in entries_of(errors):
+        facts = mapping_of(entry)
+        words = str(facts.get("detail") or facts.get("message") or facts.get("title") or facts)
+        told |= {str(facts[name]): words for name in ("request_id", "id") if facts.get(name)}
+    return told
+
+
+def _words(batch: Batch, change: Change, error: Any) -> str:
+    """One validation error as a line; its path points into the request's own arrays."""
+    facts = mapping_of(error)
+    words = str(facts.get("detail") or facts.get("code") or "refused")
+    parts = str(facts.get("path") or "").split(".")
+    entry: Any = next((e for e in batch.request.json if e.get("request_id") == str(change.op)), {})
+    if parts[0] == "custom_fields_values" and len(parts) > 1 and parts[1].isdecimal():
+        custom = entries_of(entry.get("custom_fields_values"))
+        if int(parts[1]) < len(custom):
+            return f"field {custom[int(parts[1])]['field_id']}: {words} ({facts.get('code')})"
+    return f"{parts[0]}: {words}" if parts[0] else words
+
+
+def _field(entry: Mapping[str, Any]) -> Field:
+    return Field(
+        id=int(entry["id"]),
+        name=str(entry.get("name", "")),
+        type=str(entry.get("type", "")),
+        code=str(entry.get("code") or ""),
+        enums=dict(_options(entry)),
+    )
+
+
+def _options(entry: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """The options of a select or multiselect; a category's tree as options too (notes 4)."""
+    for option in (*entries_of(entry.get("enums")), *entries_of(entry.get("nested"))):
+        yield int(option["id"]), str(option["value"])
