@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,6 +24,10 @@ from catalogsync.state import state_folder
 DIALECTS: Mapping[str, type[V2] | type[V4]] = {"v2": V2, "v4": V4}
 
 T = TypeVar("T")
+
+PAGES_AHEAD = 3
+"""How many pages may be under way beside the one that is waited for: at 6.6 requests a second this hides a latency
+of half a second."""
 
 Progress = Callable[[int], None]
 
@@ -48,6 +54,7 @@ class Client:
         self._dialect = dialect
         self._transport = transport
         self.requests_sent = 0
+        self._counting = threading.Lock()
 
     def __enter__(self) -> Client:
         return self
@@ -65,7 +72,8 @@ class Client:
         return self._dialect.capabilities
 
     def _send(self, request: Request) -> Response:
-        self.requests_sent += 1
+        with self._counting:
+            self.requests_sent += 1
         return self._transport.send(request)
 
     def _run(self, flow: Flow[T]) -> T:
@@ -144,25 +152,31 @@ class Client:
         newer_than: int | None = None,
         progress: Progress | None = None,
     ) -> list[Page]:
-        """The pages that `request` asks for by cursor, each element once."""
+        """The pages that `request` asks for by cursor, each element once.
+
+        While one page is looked at, the next ones are under way: the rate limit, not the latency, says how
+        long it takes. What is under way when the end is reached was asked for in vain.
+        """
         pages: list[Page] = []
         seen: set[int] = set()
         cursor: Any = None
-        while True:
-            response = self._send(request(cursor))
-            page = self._read(response, columns, schema)
-            listed = page.listed_ids
-            if not self._dialect.follows(cursor, listed, seen):
-                cursor = self._dialect.further_up(cursor)  # the page is not taken: it comes again, in its place
-                continue
-            is_past = newer_than is not None and _is_descending(listed) and listed[-1] <= newer_than
-            cursor = None if is_past else self._dialect.next_cursor(cursor, listed, seen)
-            pages.append(_taken(page, [place for place, id_ in enumerate(page.ids) if id_ not in seen]))
-            seen.update(listed)
-            if progress:
-                progress(len(seen))
-            if cursor is None:
-                return pages
+        with _Ahead(self._send) as ahead:
+            while True:
+                page = self._read(ahead.answer(request(cursor)), columns, schema)
+                listed = page.listed_ids
+                if not self._dialect.follows(cursor, listed, seen):
+                    cursor = self._dialect.further_up(cursor)  # the page is not taken: it comes again, in its place
+                    continue
+                is_past = newer_than is not None and _is_descending(listed) and listed[-1] <= newer_than
+                cursor = None if is_past else self._dialect.next_cursor(cursor, listed, seen)
+                pages.append(_taken(page, [place for place, id_ in enumerate(page.ids) if id_ not in seen]))
+                seen.update(listed)
+                if progress:
+                    progress(len(seen))
+                if cursor is None:
+                    return pages
+                if newer_than is None:
+                    ahead.ask(map(request, islice(self._dialect.guesses(cursor, len(listed)), PAGES_AHEAD)))
 
     def _read(self, response: Response, columns: Sequence[Column], schema: Schema) -> Page:
         try:
@@ -213,6 +227,37 @@ class Client:
     def write(self, batch: Batch) -> list[Result]:
         """Send a batch: one result per change. Raises ApiError where the request as a whole failed."""
         return self._dialect.read_results(batch, self._send(batch.request))
+
+
+class _Ahead:
+    """Requests that are probably needed next, under way while others are looked at."""
+
+    def __init__(self, send: Callable[[Request], Response]) -> None:
+        self._send = send
+        self._pool = ThreadPoolExecutor(PAGES_AHEAD, "page")
+        self._under_way: dict[Request, Future[Response]] = {}
+
+    def __enter__(self) -> _Ahead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def ask(self, requests: Iterable[Request]) -> None:
+        """Send these soon, unless they are under way; what is under way and not among them is dropped if it can."""
+        wanted = list(requests)
+        for request in [request for request in self._under_way if request not in wanted]:
+            self._under_way.pop(request).cancel()
+        for request in wanted:
+            if request not in self._under_way:
+                self._under_way[request] = self._pool.submit(self._send, request)
+
+    def answer(self, request: Request) -> Response:
+        """The answer to a request: of the one under way, else of one that is sent now."""
+        future = self._under_way.pop(request, None)
+        if future is None or future.cancelled():
+            return self._send(request)
+        return future.result()
 
 
 def _chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:

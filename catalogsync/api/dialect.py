@@ -108,6 +108,12 @@ class Dialect(Protocol):
     def next_cursor(self, cursor: Any, page_ids: Sequence[int], seen: Container[int]) -> Any:
         """Where to read on after a page that follows, when `seen` were read before it. None at the end."""
 
+    def guesses(self, cursor: Any, page_rows: int) -> Iterator[Any]:
+        """The places after this one, if the pages to come are as full as the last one; none where it was not full.
+
+        The first is `cursor` itself.
+        """
+
     def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
         """Asks for certain elements."""
 

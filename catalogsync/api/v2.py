@@ -164,6 +164,12 @@ class V2:
         overlaps = len(ids) > 1
         return Cursor(cursor.offset + len(ids) - overlaps, overlaps=overlaps, before=ids, moves=cursor.moves)
 
+    def guesses(self, cursor: Cursor, page_rows: int) -> Iterator[Cursor]:
+        """By offset after a full page; page numbers are read one by one, since nobody knows how long they are."""
+        while not cursor.page and page_rows == self.capabilities.page_rows:
+            yield cursor
+            cursor = dataclasses.replace(cursor, offset=cursor.offset + page_rows - 1)
+
     def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
         """Certain elements: ``id[]=1&id[]=2`` (notes 1.4). The row limit is named, the default page is smaller."""
         several = tuple(("id[]", str(id_)) for id_ in ids)

@@ -112,6 +112,12 @@ class V4:
         """The next page, until one is empty or repeats what was seen; `next` links lie both ways (notes 4)."""
         return (cursor or 1) + 1 if any(id_ not in seen for id_ in page_ids) else None
 
+    def guesses(self, cursor: int, page_rows: int) -> Iterator[int]:
+        """The next pages, after a full one."""
+        while page_rows == PAGE_ROWS:
+            yield cursor
+            cursor += 1
+
     def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
         """Certain elements."""
         wanted = tuple(("filter[id][]", str(id_)) for id_ in ids)
