@@ -58,6 +58,41 @@ class Knobs:
     """After unticking a checkbox: ``"0"`` is read, or nothing at all."""
     block_after_s: int = 10
     """Consecutive seconds with excess requests after which the account is blocked; 0 = never."""
+    answer_order: str = "kept"
+    """Whether a write answers its items in the order of its entries."""
+
+    # version 4
+
+    v4_page_rows: int = 50
+    """Rows of a page where the request has no ``limit``; 50 by the page, once 100."""
+    bad_limit: str = "50"
+    """``limit`` of 0, negative or text: as if absent, or refused."""
+    next_link: str = "correct"
+    """``_links.next``: where more follows, always, or missing once 100 rows are out."""
+    v4_element_order: str = "id"
+    """Order of elements, ascending; by ``updated_at`` rows move between pages while somebody writes."""
+    v4_get_missing: str = "404"
+    """Reading what is not there, or no longer."""
+    v4_patch_missing: str = "refuse"
+    """Changing what is not there: 404 alone and ``NotSupportedChoice`` in a batch, or 204."""
+    v4_max_batch: int = 250
+    """Most entries of one v4 request; the answer to more is `over_batch`."""
+    v4_bad_item: str = "all_or_nothing"
+    """A batch with one bad entry: nothing is stored, or the good ones are."""
+    v4_write_status: str = "page"
+    """Status of a write that was done: as on the page of each call, or always the same."""
+    v4_name_required: bool = False
+    """Whether a PATCH without ``name`` is refused; the Russian page marks it required."""
+    patch_request_id: str = "id"
+    """``request_id`` in the answer to a PATCH: the id of the thing, or what was sent."""
+    multiselect_enum_code: str = "refuse"
+    """``enum_code`` written to a multiselect; the page allows it, live answers do not."""
+    v4_field_types: str = "all"
+    """Types a field of a list may have: those of either page, or only those of the Russian one."""
+    v4_checkbox: str = "bool"
+    """A checkbox as it is read: true or false, or ``"1"`` or ``"0"``."""
+    price_type: str = "price"
+    """What the type of a price field is called."""
 
     @classmethod
     def from_text(cls, settings: Iterable[str]) -> Knobs:
@@ -88,6 +123,19 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "omitted_fields": ("keep", "wipe"),
     "element_order": ("newest_first", "oldest_first"),
     "unticked_checkbox": ("stored", "absent"),
+    "answer_order": ("kept", "shuffled"),
+    "bad_limit": ("50", "400"),
+    "next_link": ("correct", "always", "missing_after_100"),
+    "v4_element_order": ("id", "updated_at"),
+    "v4_get_missing": ("404", "204"),
+    "v4_patch_missing": ("refuse", "204"),
+    "v4_bad_item": ("all_or_nothing", "store_good"),
+    "v4_write_status": ("page", "200", "201"),
+    "patch_request_id": ("id", "sent"),
+    "multiselect_enum_code": ("refuse", "allow"),
+    "v4_field_types": ("all", "ru"),
+    "v4_checkbox": ("bool", "text"),
+    "price_type": ("price", "numeric"),
 }
 
 DEFAULTS: dict[str, Any] = {knob.name: knob.default for knob in dataclasses.fields(Knobs)}

@@ -51,6 +51,10 @@ FIELD_TYPES: dict[str, FieldType] = {
     "monetary": FieldType(23, "number"),
     "chained_list": FieldType(24, "raw"),
     "file": FieldType(25, "raw"),
+    # Known from version 4 only; their v2 numbers are made up.
+    "linked_entity": FieldType(26, "raw"),
+    "payer": FieldType(27, "raw"),
+    "supplier": FieldType(28, "raw"),
 }
 
 #: Part of a smart address -> the number v2 answers with (documented on the contacts page).

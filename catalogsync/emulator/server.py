@@ -25,7 +25,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from catalogsync.emulator import v2_catalogs, v2_elements
+from catalogsync.emulator import v2_catalogs, v2_elements, v4_routes
 from catalogsync.emulator.faults import Fault, FaultError, Faults
 from catalogsync.emulator.knobs import Knobs
 from catalogsync.emulator.limits import RateLimit
@@ -211,6 +211,7 @@ class Emulator:
             tuple(request.query_params.multi_items()),
             request.url.query,
             body,
+            base=str(request.base_url).rstrip("/"),
         )
         try:
             answer = await self._through_faults(call, request.headers.get("authorization", ""), arrival.at_s)
@@ -252,6 +253,8 @@ class Emulator:
         if token not in self.store.tokens():
             return problem(401, "Token is missing, expired or revoked")
         by_method = ROUTES.get(call.path)
+        if by_method is None and call.path.startswith(v4_routes.PREFIX):
+            return v4_routes.answer(Api(self.store, self.knobs, self.now), call)
         if by_method is None:
             return html(404)
         handler = by_method.get(call.method)

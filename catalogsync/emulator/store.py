@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from catalogsync.emulator.database import Database, StoreError
+from catalogsync.emulator.database import StoreError
+from catalogsync.emulator.extras import Extras
 from catalogsync.emulator.model import Account, Catalog, Element, Field, Value
 from catalogsync.emulator.values import BadValue, from_person, whole_number
 
@@ -25,7 +26,7 @@ _FLAGS = ("can_add_elements", "can_show_in_cards", "can_link_multiple")
 _FIELD_FLAGS = ("is_system", "is_required", "is_deletable", "is_visible", "is_editable")
 
 
-class Store(Database):
+class Store(Extras):
     """The account's data in `path`. `now` gives whole Unix seconds."""
 
     def __init__(self, path: Path, now: Callable[[], int], *, durable: bool = True) -> None:

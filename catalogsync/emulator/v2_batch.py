@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from catalogsync.emulator.values import whole_number
-from catalogsync.emulator.wire import Answer, Api, Call, Refused, as_json
+from catalogsync.emulator.wire import Answer, Api, Call, Refused, answer_order, as_json
 
 VERBS = ("add", "update", "delete")
 
@@ -94,7 +94,7 @@ class Outcome:
 
     def answer(self, api: Api, path: str) -> Answer:
         """200, also when entries failed: only the body says so."""
-        embedded: dict[str, Any] = {"items": self.items}
+        embedded: dict[str, Any] = {"items": answer_order(api.knobs, self.items)}
         if self.errors:
             embedded["errors"] = self.errors
         return as_json(200, {api.knobs.link_key: link(path, "post"), "_embedded": embedded})

@@ -26,6 +26,8 @@ class Call:
     query: tuple[tuple[str, str], ...]
     query_text: str
     body: bytes
+    base: str = ""
+    """Scheme and host the client called, without a slash at the end: version 4 links are absolute."""
 
     @property
     def target(self) -> str:
@@ -80,6 +82,11 @@ class Refused(Exception):
 def as_json(status: int, body: Any, content_type: str = HAL) -> Answer:
     """An answer with a JSON body."""
     return Answer(status, json.dumps(body, ensure_ascii=False).encode(), content_type)
+
+
+def answer_order(knobs: Knobs, items: list[Any]) -> list[Any]:
+    """The items of a write in the order of its entries, or in another one."""
+    return items if knobs.answer_order == "kept" else items[::-1]
 
 
 def nothing() -> Answer:

@@ -87,6 +87,12 @@ class Session:
     def post(self, target: str, body: Any) -> requests.Response:
         return self.http.post(self.emulator.url + target, json=body, timeout=10)
 
+    def patch(self, target: str, body: Any) -> requests.Response:
+        return self.http.patch(self.emulator.url + target, json=body, timeout=10)
+
+    def delete(self, target: str) -> requests.Response:
+        return self.http.delete(self.emulator.url + target, timeout=10)
+
     def elements(self, body: Any) -> Any:
         """The answer to a POST of list elements that must be 200."""
         answer = self.post("/api/v2/catalog_elements", body)
