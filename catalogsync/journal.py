@@ -109,11 +109,20 @@ class Journal:
                 "UPDATE batches SET answered_at = ?, state = ?, message = ? WHERE run_id = ? AND number = ?",
                 (self._now_at(), state, message, run_id, batch.number),
             )
-            connection.executemany(
-                "UPDATE operations SET outcome = ?, element_id = coalesce(?, element_id), message = ?"
-                " WHERE run_id = ? AND op = ?",
-                ((result.outcome, result.id, result.message, run_id, result.op) for result in results),
-            )
+            self._record(connection, run_id, results)
+
+    def found(self, run_id: int, results: Iterable[Result]) -> None:
+        """Record what became of operations that were settled without a request of their own."""
+        with self._transaction() as connection:
+            self._record(connection, run_id, results)
+
+    @staticmethod
+    def _record(connection: sqlite3.Connection, run_id: int, results: Iterable[Result]) -> None:
+        connection.executemany(
+            "UPDATE operations SET outcome = ?, element_id = coalesce(?, element_id), message = ?"
+            " WHERE run_id = ? AND op = ?",
+            ((result.outcome, result.id, result.message, run_id, result.op) for result in results),
+        )
 
     def finish(self, run_id: int, state: str, message: str = "") -> None:
         """Record the end of a run: ``done``, or ``stopped`` before its end."""

@@ -49,7 +49,18 @@ def apply(
     stopped_by: ApiError | None = None
     written = 0
     queue = _Queue(client, plan, schema)
-    for batch in queue:
+    for planned in queue:
+        try:
+            stale = _looked_at(planned, schema, client)
+        except ApiError as error:
+            stopped_by = error
+            break
+        if stale:
+            journal.found(run_id, stale)
+        results += stale
+        batch = queue.without(planned, stale)
+        if batch is None:
+            continue
         journal.sending(run_id, batch)
         written += 1
         try:
@@ -74,6 +85,7 @@ def apply(
     journal.finish(run_id, "stopped" if stopped_by else "done", str(stopped_by or ""))
     sent = {result.op for result in results}
     unsent = tuple(change for change in plan.changes if change.op not in sent)
+    results.sort(key=lambda result: result.op)
     return Report(run_id, tuple(results), written, stopped_by, unsent)
 
 
@@ -97,6 +109,14 @@ class _Queue:
             self._number += 1
             yield replace(batch, number=self._number)
 
+    def without(self, batch: Batch, settled: Sequence[Result]) -> Batch | None:
+        """A batch less the changes that are settled already; None where none is left."""
+        if not settled:
+            return batch
+        done = {result.op for result in settled}
+        rest = next(self._batches([change for change in batch.changes if change.op not in done]), None)
+        return rest and replace(rest, number=batch.number)
+
     def refused(self, batch: Batch, error: Refused) -> list[Result]:
         """What a refusal means for its changes. Those it does not name go out again, without the others."""
         named = self._client.read_refusal(batch, error)
@@ -106,6 +126,29 @@ class _Queue:
         rest = [change for change in batch.changes if change.op not in faulty]
         self._waiting.appendleft(iter(self._batches(rest)))
         return named
+
+
+def _looked_at(batch: Batch, schema: Schema, client: Client) -> list[Result]:
+    """The changes of a batch that somebody else's edit has overtaken, found by a look just before (law 7).
+
+    Deletes are never compared by the server; updates are where the dialect says so. What happens between this
+    look and the write is the stated limit.
+    """
+    kinds = Delete if client.capabilities.compares_updates else (Update, Delete)
+    at_risk = [change for change in batch.changes if isinstance(change, kinds)]
+    if not at_risk:
+        return []
+    found = client.elements_by_ids(schema, (), [change.id for change in at_risk])
+    now = dict(zip(found["id"].tolist(), found["updated_at"].tolist(), strict=True))
+    return [_overtaken(change, change.id in now) for change in at_risk if now.get(change.id) != change.updated_at]
+
+
+def _overtaken(change: Update | Delete, is_there: bool) -> Result:
+    if is_there:
+        return Result(change.op, "conflict", change.id, "somebody edited the element since it was read")
+    if isinstance(change, Delete):
+        return Result(change.op, "done", change.id, "was gone already")
+    return Result(change.op, "failed", change.id, "the element is gone")
 
 
 def _settled(batch: Batch, results: Sequence[Result], schema: Schema, client: Client) -> list[Result]:

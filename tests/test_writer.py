@@ -130,7 +130,7 @@ def test_verbs_share_their_requests_and_each_change_travels_once(
             "update": [{"id": 50_003, "catalog_id": CATALOG_ID, "updated_at": READ_AT + 1, **value}],
         },
     ]
-    assert [request.method for request in emulator.requests] == ["POST", "POST"]
+    assert [request.method for request in emulator.requests] == ["GET", "POST", "POST"]  # the delete is looked at
     assert report == writer.Report(
         1,
         (
@@ -209,6 +209,36 @@ def test_an_element_deleted_between_plan_and_apply_is_told(
 # --- answers that do not mention everything ---
 
 
+def test_an_element_edited_between_plan_and_apply_is_not_deleted(
+    emulator: Emulator, client: Client, journal: Journal
+) -> None:
+    emulator.store.edit_as_other_user(50_001, values={"Amount": "99"}, at=READ_AT + 5)
+    report = apply(client, journal, delete(1, 1), delete(2, 2))
+    assert report.results == (
+        Result(1, "conflict", 50_001, "somebody edited the element since it was read"),
+        Result(2, "done", 50_002),
+    )
+    assert posts(emulator) == [{"delete": [50_002]}]
+    assert amounts(client)["V1"] == "99"
+    assert journal.runs()[0]["outcomes"] == {"conflict": 1, "done": 1}
+
+
+def test_a_batch_of_which_nothing_is_left_is_not_sent(emulator: Emulator, client: Client, journal: Journal) -> None:
+    emulator.store.delete_as_other_user(50_001)
+    report = apply(client, journal, delete(1, 1))
+    assert report.results == (Result(1, "done", 50_001, "was gone already"),)
+    assert (posts(emulator), report.write_requests, states(journal, 1)) == ([], 0, [])
+
+
+def test_a_look_before_a_delete_that_fails_stops_the_run_before_anything_is_sent(
+    emulator: Emulator, client: Client, journal: Journal
+) -> None:
+    emulator.fault("500 GET count=0")
+    report = apply(client, journal, delete(1, 1), add(2))
+    assert (report.results, posts(emulator), [change.op for change in report.unsent]) == ((), [], [1, 2])
+    assert isinstance(report.stopped_by, Temporary)
+
+
 @pytest.mark.parametrize(("answer", "looks"), [("items", 0), ("nested", 0), ("empty", 1)])
 def test_deletes_are_settled_by_looking_where_the_answer_is_silent(
     emulator: Emulator, client: Client, journal: Journal, answer: str, looks: int
@@ -220,7 +250,7 @@ def test_deletes_are_settled_by_looking_where_the_answer_is_silent(
         (2, "done", 50_009),
         (3, "done", 50_002),
     ]
-    assert [request.method for request in emulator.requests] == ["POST", *["GET"] * looks]
+    assert [request.method for request in emulator.requests] == ["GET", "POST", *["GET"] * looks]
     assert sorted(amounts(client)) == ["N2", "V3", "V4", "V5", "V6", "V7", "V8"]
 
 
@@ -256,7 +286,7 @@ def test_a_look_tells_what_was_not_done(emulator: Emulator, client: Client, jour
 
 def test_a_look_that_fails_leaves_the_outcome_unknown(emulator: Emulator, client: Client, journal: Journal) -> None:
     _silent(emulator)
-    emulator.fault("500 GET count=0")
+    emulator.fault("500 GET nth=2 count=0")
     report = apply(client, journal, delete(1, 1))
     assert report.results == (Result(1, "unknown", 50_001, "the answer does not mention it"),)
     assert (report.stopped_by, states(journal, 1)) == (None, ["answered"])
@@ -266,7 +296,10 @@ def test_a_look_at_a_full_batch_sees_all_of_it_where_pages_are_small(journal: Jo
     """250 deletes that the server did not do must not pass for done because a page of 50 shows only some."""
     many = [product(number) for number in range(1, 251)]
     knobs = Knobs(ignore_limit_rows=True)
-    with Emulator(seed=seed(*many), rps=0, knobs=knobs) as emulator, client_of(emulator) as client:
+    with (
+        Emulator(seed=seed(*many), rps=0, knobs=knobs, clock=Clock()) as emulator,
+        client_of(emulator) as client,
+    ):
         emulator.fault("204 before POST")
         report = apply(client, journal, *(delete(number, number) for number in range(1, 251)))
     assert {(result.outcome, result.message) for result in report.results} == {("failed", "still there")}

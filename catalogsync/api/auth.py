@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from catalogsync.errors import NoAccount, UserError
 
-APIS = ("v2",)
+APIS = ("v2", "v4")
 """The dialects of the remote API that may be chosen; the first is the default."""
 
 EMULATOR = "emulator"

@@ -36,6 +36,7 @@ class Response:
 class Capabilities:
     """What a dialect's API allows. `ids_per_read` elements can be looked up in one request.
 
+    `compares_updates`: whether the server refuses an update of an element that was edited since it was read.
     `keeps_repeated_hours`: whether a moment keeps its identity in the hour that clocks repeat.
     """
 
@@ -43,6 +44,7 @@ class Capabilities:
     page_rows: int
     ids_per_read: int
     can_delete: bool
+    compares_updates: bool
     keeps_repeated_hours: bool
 
 

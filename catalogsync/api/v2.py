@@ -55,7 +55,12 @@ class V2:
     """The v2 dialect."""
 
     capabilities = Capabilities(
-        max_batch=250, page_rows=500, ids_per_read=250, can_delete=True, keeps_repeated_hours=False
+        max_batch=250,
+        page_rows=500,
+        ids_per_read=250,
+        can_delete=True,
+        compares_updates=True,
+        keeps_repeated_hours=False,
     )
 
     # --- account and lists ---

@@ -28,7 +28,12 @@ class V4:
     """The v4 dialect. A cursor is a page number."""
 
     capabilities = Capabilities(
-        max_batch=250, page_rows=PAGE_ROWS, ids_per_read=250, can_delete=True, keeps_repeated_hours=True
+        max_batch=250,
+        page_rows=PAGE_ROWS,
+        ids_per_read=250,
+        can_delete=True,
+        compares_updates=False,
+        keeps_repeated_hours=True,
     )
 
     def __init__(self) -> None:

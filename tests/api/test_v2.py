@@ -32,7 +32,12 @@ def answer(json_text: str) -> Response:
 
 def test_what_v2_allows_is_declared() -> None:
     assert V.capabilities == Capabilities(
-        max_batch=250, page_rows=500, ids_per_read=250, can_delete=True, keeps_repeated_hours=False
+        max_batch=250,
+        page_rows=500,
+        ids_per_read=250,
+        can_delete=True,
+        compares_updates=True,
+        keeps_repeated_hours=False,
     )
 
 

@@ -94,7 +94,12 @@ def page_of(*items: dict[str, Any]) -> Response:
 
 def test_what_v4_allows_is_declared() -> None:
     assert V.capabilities == Capabilities(
-        max_batch=250, page_rows=250, ids_per_read=250, can_delete=True, keeps_repeated_hours=True
+        max_batch=250,
+        page_rows=250,
+        ids_per_read=250,
+        can_delete=True,
+        compares_updates=False,
+        keeps_repeated_hours=True,
     )
 
 
