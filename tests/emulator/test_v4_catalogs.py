@@ -88,9 +88,32 @@ def test_the_account_names_itself_and_its_zone(session: Session) -> None:
         "id": 30001,
         "name": "Acme",
         "subdomain": "acme",
+        "created_by": 504141,
+        "updated_by": 504141,
         "current_user_id": 504141,
         "currency": "EUR",
+        "created_at": 1500000000,
+        "updated_at": 1500000000,
+        "country": "LV",
+        "currency_symbol": None,
+        "customers_mode": "disabled",
+        "is_unsorted_on": False,
+        "is_loss_reason_enabled": False,
+        "is_helpbot_enabled": False,
+        "is_technical_account": False,
+        "mobile_feature_version": 0,
+        "contact_name_display_order": 1,
         "_links": {"self": {"href": f"{session.emulator.url}/api/v4/account?with=datetime_settings"}},
-        "_embedded": {"datetime_settings": {"timezone": "Europe/Riga", "timezone_offset": "+03:00"}},
+        "_embedded": {
+            "datetime_settings": {
+                "date_pattern": "d.m.Y H:i",
+                "short_date_pattern": "d.m.Y",
+                "short_time_pattern": "H:i",
+                "date_format": "d.m.Y",
+                "time_format": "H:i:s",
+                "timezone": "Europe/Riga",
+                "timezone_offset": "+03:00",
+            }
+        },
     }
     assert "_embedded" not in session.get("/api/v4/account").json()

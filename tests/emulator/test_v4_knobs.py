@@ -148,6 +148,7 @@ def test_an_unticked_checkbox_is_absent_in_version_4_too() -> None:
 def test_price_type() -> None:
     with flipped("price_type=numeric") as session:
         assert session.get(f"{FIELDS}/4400051").json()["type"] == "numeric"
+        assert session.patch(f"{FIELDS}/4400051", {"type": "numeric", "name": "Cost"}).status_code == 201
         shown = session.get(f"{URL}/41873").json()["custom_fields_values"]
         assert [field["field_type"] for field in shown if field["field_code"] == "PRICE"] == ["numeric"]
 
