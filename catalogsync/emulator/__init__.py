@@ -5,7 +5,9 @@
     values.py    one neutral form per field type, and what a person may write instead
     database.py  the SQLite file
     store.py     behaviour on it, no HTTP
+    extras.py    what only version 4 stores
     v2_*.py      API v2: value shapes, batches, elements, lists, fields, account
+    v4_*.py      API v4: routes, envelope, value shapes, elements, lists, fields with options and groups
     limits.py    requests per second, and the block after sustained excess
     faults.py    what goes wrong on demand
     knobs.py     the questions the vendor's pages leave open, as switches

@@ -28,6 +28,28 @@ from catalogsync.emulator.wire import Answer, Api, Call, as_json
 
 _FLAGS = ("can_add_elements", "can_show_in_cards", "can_link_multiple")
 
+#: Keys of an account that the vendor's own library reads without asking whether they are there.
+_ACCOUNT = {
+    "created_at": 1_500_000_000,
+    "updated_at": 1_500_000_000,
+    "country": "LV",
+    "currency_symbol": None,
+    "customers_mode": "disabled",
+    "is_unsorted_on": False,
+    "is_loss_reason_enabled": False,
+    "is_helpbot_enabled": False,
+    "is_technical_account": False,
+    "mobile_feature_version": 0,
+    "contact_name_display_order": 1,
+}
+_PATTERNS = {
+    "date_pattern": "d.m.Y H:i",
+    "short_date_pattern": "d.m.Y",
+    "short_time_pattern": "H:i",
+    "date_format": "d.m.Y",
+    "time_format": "H:i:s",
+}
+
 
 def get_all(api: Api, call: Call) -> Answer:
     """The account's lists, all or those of a type."""
@@ -85,13 +107,16 @@ def get_account(api: Api, call: Call) -> Answer:
         "id": account.id,
         "name": account.name,
         "subdomain": account.subdomain,
+        "created_by": account.user_id,
+        "updated_by": account.user_id,
         "current_user_id": account.user_id,
         "currency": account.currency,
+        **_ACCOUNT,
         "_links": {"self": {"href": call.base + call.target}},
     }
     if "datetime_settings" in ",".join(call.arguments("with")).split(","):
         offset = datetime.datetime.fromtimestamp(api.now(), api.zone).strftime("%z")
-        settings = {"timezone": account.timezone, "timezone_offset": f"{offset[:3]}:{offset[3:]}"}
+        settings = {**_PATTERNS, "timezone": account.timezone, "timezone_offset": f"{offset[:3]}:{offset[3:]}"}
         body["_embedded"] = {"datetime_settings": settings}
     return as_json(200, body)
 

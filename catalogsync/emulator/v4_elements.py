@@ -13,6 +13,7 @@ from catalogsync.emulator.model import Catalog, Element, Field, Value
 from catalogsync.emulator.v4_envelope import (
     Invalid,
     Missing,
+    Problem,
     added_request_id,
     changed_request_id,
     changed_text,
@@ -166,6 +167,7 @@ class _View:
         store = self.api.store
         errors = list(only(entry, _KNOWN))
         name, values = self._checked(entry, {}, errors, lambda: text_of(entry, "name"))
+        self._check_invoice(values)
         element = store.insert_element(self.catalog.id, name, values, by=store.account.user_id, at=self.api.now())
         return self._json(element, is_deleted=False, request_id=added_request_id(entry, place))
 
@@ -185,6 +187,12 @@ class _View:
         store.save_element(changed)
         request_id = changed_request_id(self.api, entry, element.id)
         return self._json(changed, is_deleted=False, request_id=request_id)
+
+    def _check_invoice(self, values: dict[int, Value]) -> None:
+        """An invoice without its status is refused in two words, as strangers have found out."""
+        fields = self.api.store.fields(self.catalog.id).values() if self.catalog.type == "invoices" else ()
+        if any(field.code == "BILL_STATUS" and field.id not in values for field in fields):
+            raise Problem(400, "Error 285.")
 
     def _checked(
         self, entry: dict[str, Any], values: dict[int, Value], errors: list[tuple[str, str]], name: Any

@@ -138,7 +138,7 @@ def _add(api: Api, catalog_id: int, entry: dict[str, Any]) -> Field:
 
 
 def _change(api: Api, call: Call, field: Field, entry: dict[str, Any]) -> dict[str, Any]:
-    if entry.get("type", field.type) != field.type:
+    if entry.get("type") not in (None, field.type, Shapes(api.zone, api.knobs, {}).type_of(field)):
         raise Invalid(("NotSupportedChoice", "type"))
     key = key_for(field.type)
     known = {option.id: option for option in api.store.options(field.id) if option.id is not None}

@@ -97,7 +97,12 @@ def delete_one(api: Api, call: Call, catalog_id: int, key: object) -> Answer:
     group = find_group(api, catalog_id, key)
     if group is None:
         raise Problem(400, "A predefined group cannot be deleted")
-    api.store.delete_group(group.id)
+    with api.store.transaction():
+        api.store.delete_group(group.id)
+        for field_id in api.store.fields(catalog_id):
+            extra = api.store.extras_of("field", field_id)
+            if extra.get("group_id") == group_key(group.id):
+                api.store.save_extra("field", field_id, extra | {"group_id": None})
     return Answer(204)
 
 

@@ -1,4 +1,4 @@
-"""The lines of an invoice: written by nine keys, read with what the server works out (api notes 5)."""
+"""The lines of an invoice, read with what the server works out (api notes 5)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,20 @@ _WRITTEN = (
     "discount",
     "vat_rate_id",
     "external_uid",
-)
-_ADDED = (
     "product_id",
     "vat_rate_value",
     "bonus_points_per_purchase",
     "metadata",
-    "is_discount_recalculated",
-    "is_total_sum_recalculated",
-    "total_sum",
 )
+_ADDED = ("is_discount_recalculated", "is_total_sum_recalculated", "total_sum")
+_UNSET: dict[str, Any] = {
+    "product_id": None,
+    "vat_rate_value": 0,
+    "bonus_points_per_purchase": 0,
+    "metadata": None,
+}
+#: What the vendor's own library sends where there is no discount, beside nothing at all.
+_NO_DISCOUNT: tuple[Any, ...] = (None, [], {}, {"type": None, "value": None})
 
 
 def read_items(values: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -46,14 +50,14 @@ def _read_item(sent: dict[str, Any], place: int) -> dict[str, Any]:
         if isinstance(sent.get(key), dict | list):
             raise Wrong("InvalidType", f"{place}.value.{key}")
     discount = sent.get("discount")
-    if discount not in (None, [], {}):
+    if discount not in _NO_DISCOUNT:
         path = f"{place}.value.discount"
         if not isinstance(discount, dict):
             raise Wrong("InvalidType", path)
         if discount.get("type") not in ("amount", "percentage"):
             raise Wrong("NotSupportedChoice", f"{path}.type")
         number_of(discount.get("value"), f"{path}.value")
-    return {key: value for key, value in sent.items() if key in _WRITTEN}
+    return {key: value for key, value in sent.items() if key in _WRITTEN and value is not None}
 
 
 def write_items(value: list[dict[str, Any]]) -> list[Any]:
@@ -70,12 +74,9 @@ def _write_item(item: dict[str, Any]) -> dict[str, Any]:
         amount = _number(discount.get("value"))
         total -= amount if discount.get("type") == "amount" else total * amount / 100
     return {
+        **_UNSET,
         **shown,
         **numbers,
-        "product_id": None,
-        "vat_rate_value": 0,
-        "bonus_points_per_purchase": 0,
-        "metadata": None,
         "is_discount_recalculated": False,
         "is_total_sum_recalculated": False,
         "total_sum": round(total, 2) if abs(total) < float("inf") else 0.0,
