@@ -54,14 +54,8 @@ class Knobs:
     """Fields an update does not name; one old report says they were wiped."""
     element_order: str = "newest_first"
     """Order of v2 elements; newest first by sample only."""
-    unticked_checkbox: str = "stored"
-    """After unticking a checkbox: ``"0"`` is read, or nothing at all."""
-    block_after_s: int = 10
-    """Consecutive seconds with excess requests after which the account is blocked; 0 = never."""
     answer_order: str = "kept"
     """Whether a write answers its items in the order of its entries."""
-
-    # version 4
 
     v4_page_rows: int = 50
     """Rows of a page where the request has no ``limit``; 50 by the page, once 100."""
@@ -93,6 +87,10 @@ class Knobs:
     """A checkbox as it is read: true or false, or ``"1"`` or ``"0"``."""
     price_type: str = "price"
     """What the type of a price field is called."""
+    unticked_checkbox: str = "stored"
+    """After unticking a checkbox: ``"0"`` is read, or nothing at all."""
+    block_after_s: int = 10
+    """Consecutive seconds with excess requests after which the account is blocked; 0 = never."""
 
     @classmethod
     def from_text(cls, settings: Iterable[str]) -> Knobs:
@@ -121,8 +119,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "enums_shape": ("map", "list"),
     "captions": ("escaped", "raw"),
     "omitted_fields": ("keep", "wipe"),
-    "element_order": ("newest_first", "oldest_first"),
-    "unticked_checkbox": ("stored", "absent"),
     "answer_order": ("kept", "shuffled"),
     "bad_limit": ("50", "400"),
     "next_link": ("correct", "always", "missing_after_100"),
@@ -136,6 +132,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "v4_field_types": ("all", "ru"),
     "v4_checkbox": ("bool", "text"),
     "price_type": ("price", "numeric"),
+    "element_order": ("newest_first", "oldest_first"),
+    "unticked_checkbox": ("stored", "absent"),
 }
 
 DEFAULTS: dict[str, Any] = {knob.name: knob.default for knob in dataclasses.fields(Knobs)}
