@@ -26,6 +26,7 @@ class Call:
     query: tuple[tuple[str, str], ...]
     query_text: str
     body: bytes
+    content_type: str = ""
 
     @property
     def target(self) -> str:
@@ -49,6 +50,7 @@ class Answer:
     status: int
     body: bytes = b""
     content_type: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
