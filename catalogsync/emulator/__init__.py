@@ -7,7 +7,10 @@
     store.py     behaviour on it, no HTTP
     v2_*.py      API v2: value shapes, batches, elements, lists, fields, account
     limits.py    requests per second, and the block after sustained excess
-    faults.py    what goes wrong on demand
+    faults.py    what goes wrong on demand; damage.py to answers, edits.py by another user, late.py afterwards,
+                 normalising.py in the store
+    forms.py     bodies of old PHP clients
+    control.py   the routes that steer the emulator
     knobs.py     the questions the vendor's pages leave open, as switches
     seed.py      an account from a YAML or JSON file
     port.py      a port and the thread that serves it
