@@ -10,6 +10,7 @@
     faults.py    what goes wrong on demand; damage.py to answers, edits.py by another user, late.py afterwards,
                  normalising.py in the store
     forms.py     bodies of old PHP clients
+    oauth.py     the token endpoint
     control.py   the routes that steer the emulator
     knobs.py     the questions the vendor's pages leave open, as switches
     seed.py      an account from a YAML or JSON file

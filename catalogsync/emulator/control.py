@@ -29,6 +29,8 @@ async def steer(emulator: Emulator, request: Request) -> Answer:
         return as_json(200, [fault.as_json() for fault in emulator.faults.all()])
     if what == ("POST", "faults"):
         return _set_faults(emulator, await request.body())
+    if what == ("POST", "code"):
+        return as_json(200, {"code": emulator.issue_code()})
     clear = {"requests": emulator.clear_requests, "faults": emulator.faults.clear, "block": emulator.limit.lift}
     if request.method == "DELETE" and what[1] in clear:
         clear[what[1]]()

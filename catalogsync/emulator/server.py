@@ -25,7 +25,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from catalogsync.emulator import control, v2_catalogs, v2_elements
+from catalogsync.emulator import control, oauth, v2_catalogs, v2_elements
 from catalogsync.emulator.damage import half_of
 from catalogsync.emulator.faults import Fault, Faults, Moment
 from catalogsync.emulator.forms import read_form
@@ -167,6 +167,10 @@ class Emulator:
         """Sets a fault, as a value or as text (see `faults`); what it has done can be read from it."""
         return self.faults.add(fault if isinstance(fault, Fault) else Fault.from_text(fault))
 
+    def issue_code(self) -> str:
+        """An authorization code, as somebody gets it who lets an integration in."""
+        return oauth.issue(self.store, "code", self.now())
+
     def now(self) -> int:
         """The server's time in whole Unix seconds."""
         return int(self._clock())
@@ -216,7 +220,7 @@ class Emulator:
             tuple(request.query_params.multi_items()),
             request.url.query,
             body,
-            request.headers.get("content-type", ""),
+            content_type=request.headers.get("content-type", ""),
         )
         arrival.body = _parsed(call)
         try:
@@ -289,7 +293,9 @@ class Emulator:
                 store.normalising = ()
 
     def _handle(self, call: Call, token: str, now: Callable[[], int]) -> Answer:
-        if token not in self.running.store.tokens():
+        if call.path == oauth.PATH:
+            return oauth.answer(Api(self.running.store, self.knobs, now), call)
+        if token not in self.running.store.tokens() and not oauth.lets_in(self.running.store, token, now()):
             return problem(401, "Token is missing, expired or revoked")
         by_method = ROUTES.get(call.path)
         if by_method is None:

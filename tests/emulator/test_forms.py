@@ -16,7 +16,7 @@ URL = "/api/v2/catalog_elements"
 
 
 def form(text: str) -> Any:
-    return read_form(Call("POST", URL, (), "", text.encode(), FORM))
+    return read_form(Call("POST", URL, (), "", text.encode(), content_type=FORM))
 
 
 def sent(session: Session, path: str, *pairs: str) -> requests.Response:
