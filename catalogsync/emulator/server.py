@@ -25,7 +25,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from catalogsync.emulator import control, oauth, v2_catalogs, v2_elements
+from catalogsync.emulator import control, oauth, v2_catalogs, v2_elements, v2_products, v4_events
 from catalogsync.emulator.damage import half_of
 from catalogsync.emulator.faults import Fault, Faults, Moment
 from catalogsync.emulator.forms import read_form
@@ -52,6 +52,9 @@ ROUTES: dict[str, dict[str, Handler]] = {
     v2_catalogs.CATALOGS: {"GET": v2_catalogs.get_catalogs, "POST": v2_catalogs.post_catalogs},
     v2_catalogs.FIELDS: {"POST": v2_catalogs.post_fields},
     v2_elements.PATH: {"GET": v2_elements.get_elements, "POST": v2_elements.post_elements},
+    v2_products.PATH: {"GET": v2_products.get_settings, "POST": v2_products.post_settings},
+    v4_events.PATH: {"GET": v4_events.get_events},
+    v4_events.TYPES: {"GET": v4_events.get_types},
 }
 
 POLL_S = 0.05

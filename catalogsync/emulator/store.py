@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from catalogsync.emulator import changes
 from catalogsync.emulator.database import Database, StoreError
 from catalogsync.emulator.model import Account, Catalog, Element, Field, Value
 from catalogsync.emulator.normalising import Normalising, normalised
@@ -259,6 +260,8 @@ class Store(Database):
         fields = self.fields(element.catalog_id)
         name, values = normalised(element.name, element.values, fields, self.normalising)
         with self.transaction():
+            if before := self.element(element.id):
+                changes.record(self, fields, before, replace(element, name=name, values=values))
             self._db.execute(
                 "UPDATE elements SET name = ?, field_values = ?, updated_by = ?, updated_at = ?, leads = ?"
                 " WHERE id = ?",
