@@ -12,7 +12,7 @@
     forms.py     bodies of old PHP clients
     oauth.py     the token endpoint
     changes.py   what happened to elements, for v4_events.py to tell
-    control.py   the routes that steer the emulator
+    control.py   the routes that steer the emulator, among them openapi.py
     knobs.py     the questions the vendor's pages leave open, as switches
     seed.py      an account from a YAML or JSON file
     port.py      a port and the thread that serves it

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 
 from catalogsync.emulator.faults import Fault, FaultError
+from catalogsync.emulator.openapi import description
 from catalogsync.emulator.wire import Answer, as_json, html, problem
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ async def steer(emulator: Emulator, request: Request) -> Answer:
         return as_json(200, [asdict(arrival) for arrival in emulator.requests])
     if what == ("GET", "faults"):
         return as_json(200, [fault.as_json() for fault in emulator.faults.all()])
+    if what == ("GET", "openapi.json"):
+        return as_json(200, description(emulator.store, emulator.url), "application/json")
     if what == ("POST", "faults"):
         return _set_faults(emulator, await request.body())
     if what == ("POST", "code"):

@@ -24,6 +24,11 @@ class Late:
             self._waiting.append((due_s, self._count, apply))
             self._waiting.sort(key=lambda each: each[:2])
 
+    def clear(self) -> None:
+        """Forgets what is not applied yet."""
+        with self._lock:
+            self._waiting.clear()
+
     def settle(self, now_s: float) -> None:
         """Applies what is due, as of the time at which it was due."""
         with self._lock:

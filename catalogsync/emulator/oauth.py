@@ -13,7 +13,7 @@ from typing import Any
 
 from catalogsync.emulator.forms import read_form
 from catalogsync.emulator.store import Store
-from catalogsync.emulator.wire import Answer, Api, Call, as_json, problem
+from catalogsync.emulator.wire import Answer, Api, Call, Refused, as_json, problem
 
 PATH = "/oauth2/access_token"
 CODE_S = 20 * 60
@@ -73,10 +73,10 @@ def client(store: Store) -> dict[str, str]:
 
 
 def _body(call: Call) -> dict[str, Any] | None:
-    form = read_form(call)
     try:
+        form = read_form(call)
         body = json.loads(call.body) if form is None else form
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, Refused):
         return None
     return body if isinstance(body, dict) else None
 

@@ -185,6 +185,9 @@ class Emulator:
 
     def stop(self) -> None:
         """Closes port, thread and database. A second time does nothing."""
+        if self._running is not None:
+            self.late.settle(self._clock())
+        self.late.clear()
         running, self._running = self._running, None
         if running is not None:
             running.close()
@@ -288,6 +291,8 @@ class Emulator:
 
     def _normalise(self, ways: tuple[Normalising, ...], call: Call, token: str, now: Callable[[], int]) -> Answer:
         store = self.running.store
+        if not ways:
+            return self._handle(call, token, now)
         with store.transaction():
             store.normalising = ways
             try:

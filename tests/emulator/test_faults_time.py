@@ -89,15 +89,20 @@ def test_a_late_write_is_judged_by_what_is_stored_then(session: Session, emulato
     assert session.element(41873)["name"] == "Theirs"
 
 
-def test_what_is_not_yet_due_at_the_stop_is_lost(tmp_path: Path) -> None:
-    db = tmp_path / "account.db"
-    with Emulator(db, seed=SEED, rps=0, clock=Clock(NOW)) as emulator:
+def test_what_is_due_at_the_stop_is_applied_and_the_rest_is_lost(tmp_path: Path) -> None:
+    clock = Clock(NOW)
+    emulator = Emulator(tmp_path / "account.db", seed=SEED, rps=0, clock=clock)
+    with emulator:
         emulator.fault("apply-late=5 POST")
+        emulator.fault("apply-late=9 POST nth=2")
         session = Session(emulator)
         with session.http:
-            session.post(URL, add("Late"))
-    with Emulator(db, rps=0) as again:
-        assert names(again) == []
+            session.post(URL, add("Due"))
+            session.post(URL, add("Lost"))
+        clock.now_s = NOW + 6
+    clock.now_s = NOW + 60
+    with emulator:
+        assert names(emulator) == ["Due"]
 
 
 @pytest.mark.parametrize(("sent", "stored"), [(["a", "b", "c"], ["a"]), (["a", "b"], ["a"]), (["a"], [])])
