@@ -70,6 +70,8 @@ def reshape(answer: Answer, shape: Shape, now_s: int) -> Answer:
         errors = body["_embedded"]["errors"]
     except (ValueError, LookupError, TypeError):
         return answer
+    if not isinstance(errors, dict):
+        return answer
     entries = [(verb, key, text) for verb, by_key in errors.items() for key, text in by_key.items()]
     if shape == "list":
         body["_embedded"]["errors"] = {
