@@ -36,6 +36,9 @@ class _FaultText(click.ParamType[str]):
     metavar="TEXT",
     help='Something goes wrong: "504 after POST nth=2".',
 )
+@common.option(
+    "--faults-file", type=click.Path(path_type=Path), help="Faults from a file, one per line; # begins a comment."
+)
 @common.json_option
 def command(
     port: int,
@@ -44,12 +47,13 @@ def command(
     rps: float,
     knobs: tuple[str, ...],
     faults: tuple[str, ...],
+    faults_file: Path | None,
     as_json: bool,
 ) -> int:
     """Run the emulator until interrupted. Prints its address and its token."""
     from catalogsync.cli.bundled import bundled
     from catalogsync.emulator.database import StoreError
-    from catalogsync.emulator.faults import FaultError
+    from catalogsync.emulator.faults import FaultError, read_faults
     from catalogsync.emulator.knobs import KnobError, Knobs
     from catalogsync.emulator.seed import SeedError
     from catalogsync.emulator.server import Emulator
@@ -59,6 +63,8 @@ def command(
         emulator = Emulator(db, seed=seed, port=port, rps=rps, knobs=Knobs.from_text(knobs))
         for fault in faults:
             emulator.fault(fault)
+        for read in read_faults(faults_file) if faults_file else []:
+            emulator.fault(read)
         emulator.start()
     except (StoreError, FaultError, KnobError, SeedError, OSError) as error:
         raise UserError(f"the emulator cannot start: {error}") from None

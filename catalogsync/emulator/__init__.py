@@ -9,7 +9,12 @@
     v2_*.py      API v2: value shapes, batches, elements, lists, fields, account
     v4_*.py      API v4: routes, envelope, value shapes, elements, lists, fields with options and groups
     limits.py    requests per second, and the block after sustained excess
-    faults.py    what goes wrong on demand
+    faults.py    what goes wrong on demand; damage.py to answers, edits.py by another user, late.py afterwards,
+                 normalising.py in the store
+    forms.py     bodies of old PHP clients
+    oauth.py     the token endpoint
+    changes.py   what happened to elements, for v4_events.py to tell
+    control.py   the routes that steer the emulator, among them openapi.py
     knobs.py     the questions the vendor's pages leave open, as switches
     seed.py      an account from a YAML or JSON file
     port.py      a port and the thread that serves it

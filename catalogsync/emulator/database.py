@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 SCHEMA_VERSION = 1
 
@@ -39,6 +41,16 @@ CREATE INDEX options_of_field ON options (field_id);
 CREATE INDEX elements_of_catalog ON elements (catalog_id, id);
 """
 
+# Added since: they come into an older file when it is opened, and change nothing that was there.
+_LATER = """
+CREATE TABLE IF NOT EXISTS grants (token TEXT PRIMARY KEY, kind TEXT NOT NULL, until_s INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, catalog_id INTEGER NOT NULL,
+    entity_id INTEGER NOT NULL, created_by INTEGER NOT NULL, created_at INTEGER NOT NULL,
+    value_before TEXT NOT NULL, value_after TEXT NOT NULL);
+"""
+
 # First ids as on the vendor's pages: generated ids look like real ones, and ids of different things
 # do not collide, so that a client which mixes them up is refused instead of lucky.
 _LAST_IDS = {"catalogs": 4219, "fields": 4_400_048, "options": 3_692_538, "elements": 41_871}
@@ -64,6 +76,8 @@ class Database:
             self._db.execute(f"PRAGMA journal_mode = {'WAL' if durable else 'MEMORY'}")
             self._db.execute(f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}")
             self._prepare(path)
+            for statement in _LATER.split(";"):
+                self._db.execute(statement)
         except BaseException:
             self._db.close()
             raise
@@ -111,6 +125,24 @@ class Database:
     def _rows(self, statement: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         with self._lock:
             return self._db.execute(statement, values).fetchall()
+
+    def read(self, statement: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """The rows of a statement of one of the emulator's own parts."""
+        return self._rows(statement, values)
+
+    def change(self, statement: str, values: Sequence[object] = ()) -> None:
+        """Executes a statement of one of the emulator's own parts."""
+        with self.transaction():
+            self._db.execute(statement, values)
+
+    def setting(self, name: str) -> Any:
+        """What `set_setting` stored under this name; None where nothing was."""
+        rows = self._rows("SELECT value FROM settings WHERE name = ?", (name,))
+        return json.loads(rows[0]["value"]) if rows else None
+
+    def set_setting(self, name: str, value: object) -> None:
+        """Stores something under a name."""
+        self.change("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
 
     def _insert(self, table: str, columns: Mapping[str, object]) -> int:
         names = ", ".join(columns)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 
 class KnobError(ValueError):
@@ -91,6 +92,16 @@ class Knobs:
     """After unticking a checkbox: ``"0"`` is read, or nothing at all."""
     block_after_s: int = 10
     """Consecutive seconds with excess requests after which the account is blocked; 0 = never."""
+    account_rps: int = 50
+    """Requests per second over all tokens of the account, and never fewer than one token has; 0 = no limit."""
+    refusal_body: str = "html"
+    """Body of the 429 and 403 of the rate limit: a page, or problem+json."""
+    retry_after_s: int = 0
+    """``Retry-After`` of these; asked for since 2023 and never documented. 0 = none."""
+    applied_504: str = "applied"
+    """Whether a write that is answered 504 is applied, where the fault does not say."""
+    timezone: str = "seed"
+    """The account's time zone, in which v2 writes dates: the seed's, or the one named here."""
 
     @classmethod
     def from_text(cls, settings: Iterable[str]) -> Knobs:
@@ -134,6 +145,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "price_type": ("price", "numeric"),
     "element_order": ("newest_first", "oldest_first"),
     "unticked_checkbox": ("stored", "absent"),
+    "refusal_body": ("html", "json"),
+    "applied_504": ("applied", "not", "half"),
 }
 
 DEFAULTS: dict[str, Any] = {knob.name: knob.default for knob in dataclasses.fields(Knobs)}
@@ -148,6 +161,15 @@ def _position(name: str, text: str) -> object:
         if text not in ("true", "false"):
             raise KnobError(f"{name}: {text!r} is neither true nor false")
         return text == "true"
+    if name == "timezone":
+        return _zone(text)
     if not text.isascii() or not text.isdigit():
         raise KnobError(f"{name}: {text!r} is not a whole number")
     return int(text)
+
+
+def _zone(text: str) -> str:
+    try:
+        return text if text == "seed" else ZoneInfo(text).key
+    except (LookupError, ValueError, OSError) as error:
+        raise KnobError(f"timezone: {text!r} is neither seed nor a time zone") from error

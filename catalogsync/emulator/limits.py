@@ -1,4 +1,4 @@
-"""Requests per second and token, as the server counts them, and the block after sustained excess."""
+"""Requests per second, per token and over all of them, as the server counts, and the block after sustained excess."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ from collections import deque
 from typing import Literal, TypeAlias
 
 Verdict: TypeAlias = Literal["admitted", "over", "blocked"]
+MOST_TOKENS = 1000
 
 
 class RateLimit:
-    """At most `rps` admitted requests in any rolling second per token; 0 = no limit.
+    """At most `rps` admitted requests in any rolling second per token, and `account_rps` over all tokens.
 
-    Excess in `block_after_s` consecutive seconds blocks the account until `lift` is called, as the
+    `rps` of 0 switches all of it off, `account_rps` of 0 only the second limit, which is never below the
+    first. Excess in `block_after_s` consecutive seconds blocks the account until `lift` is called, as the
     vendor's support would (documented in words, the number is a guess; 0 = never).
     """
 
-    def __init__(self, rps: float, block_after_s: int) -> None:
+    def __init__(self, rps: float, block_after_s: int, account_rps: float = 0) -> None:
         self.rps = rps
+        self.account_rps = max(account_rps, rps) if account_rps else 0
         self._block_after_s = block_after_s
         self._admitted: dict[str, deque[float]] = {}
+        self._of_account: deque[float] = deque()
         self._last_excess_s = 0
         self._excess_seconds = 0
 
@@ -36,11 +40,17 @@ class RateLimit:
             return "admitted"
         if self.blocked:
             return "blocked"
-        admitted = self._admitted.setdefault(token, deque())
-        while admitted and admitted[0] <= at_s - 1:
-            admitted.popleft()
-        if len(admitted) < self.rps:
+        if len(self._admitted) > MOST_TOKENS:
+            self._admitted = {each: times for each, times in self._admitted.items() if times[-1] > at_s - 1}
+        admitted = self._admitted.get(token, deque())
+        for times in (admitted, self._of_account):
+            while times and times[0] <= at_s - 1:
+                times.popleft()
+        room = not self.account_rps or len(self._of_account) < self.account_rps
+        if room and len(admitted) < self.rps:
             admitted.append(at_s)
+            self._admitted[token] = admitted
+            self._of_account.append(at_s)
             return "admitted"
         self._count_excess(int(at_s))
         return "over"

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 from asyncio import BaseTransport
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 import uvicorn
 from starlette.applications import Starlette
@@ -67,6 +67,12 @@ class Port:
         except TimeoutError:
             return False
         return True
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Starts work beside the requests; when the port closes it has as long as they have."""
+        task = self._loop.create_task(work)
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
 
     async def drop(self, request: Request) -> None:
         """Resets the request's connection and waits until the server has noticed."""

@@ -2,6 +2,7 @@
 
     account: {id: 30001, name: Acme, subdomain: acme, timezone: Europe/Riga, currency: EUR}
     token: secret                       # one is generated where none is given
+    oauth: {client_id: me, client_secret: hush, redirect_uri: "https://example.com", code: once}   # each optional
     catalogs:
       - id: 4220                        # ids are optional everywhere, and generated where absent
         name: Products
@@ -29,6 +30,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
+from catalogsync.emulator import oauth
 from catalogsync.emulator.database import StoreError
 from catalogsync.emulator.model import FIELD_TYPES, Account
 from catalogsync.emulator.store import Store
@@ -42,7 +44,8 @@ AGE_S = 86_400
 
 _CATALOG_FLAGS = ("can_add_elements", "can_show_in_cards", "can_link_multiple")
 _FIELD_FLAGS = ("is_system", "is_required", "is_deletable", "is_visible", "is_editable")
-_TOP = ("account", "token", "catalogs")
+_TOP = ("account", "token", "oauth", "catalogs")
+_OAUTH = ("client_id", "client_secret", "redirect_uri", "code")
 _CATALOG = ("id", "name", "type", "fields", "elements", *_CATALOG_FLAGS)
 _FIELD = ("id", "name", "code", "type", "enums", "origin", *_FIELD_FLAGS)
 _ELEMENT = ("id", "name", "values", "leads", "created_at", "updated_at", "created_by", "updated_by")
@@ -87,6 +90,10 @@ def _fill(store: Store, top: Mapping[str, Any], now_s: int) -> None:
     store.set_account(_account(top.get("account")))
     if top.get("token"):
         store.add_token(str(top["token"]))
+    integration = {name: str(told) for name, told in _map(top.get("oauth"), "oauth", _OAUTH).items() if told}
+    if code := integration.pop("code", None):
+        oauth.issue(store, "code", now_s, code)
+    store.set_setting(oauth.CLIENT, integration)
     for where, given in _each(top, "catalogs", ""):
         with _Place(where):
             _add_catalog(store, _map(given, where, _CATALOG), where, now_s)

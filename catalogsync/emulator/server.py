@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from email.utils import formatdate
 from pathlib import Path
@@ -25,10 +25,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from catalogsync.emulator import v2_catalogs, v2_elements, v4_routes
-from catalogsync.emulator.faults import Fault, FaultError, Faults
+from catalogsync.emulator import control, oauth, v2_catalogs, v2_elements, v2_products, v4_events, v4_routes
+from catalogsync.emulator.damage import half_of
+from catalogsync.emulator.faults import Fault, Faults, Moment
+from catalogsync.emulator.forms import read_form
 from catalogsync.emulator.knobs import Knobs
+from catalogsync.emulator.late import Late
 from catalogsync.emulator.limits import RateLimit
+from catalogsync.emulator.normalising import Normalising
 from catalogsync.emulator.port import Port
 from catalogsync.emulator.seed import load_seed
 from catalogsync.emulator.store import Store
@@ -38,7 +42,6 @@ from catalogsync.emulator.wire import (
     Call,
     Handler,
     Refused,
-    as_json,
     html,
     legacy,
     problem,
@@ -49,10 +52,13 @@ ROUTES: dict[str, dict[str, Handler]] = {
     v2_catalogs.CATALOGS: {"GET": v2_catalogs.get_catalogs, "POST": v2_catalogs.post_catalogs},
     v2_catalogs.FIELDS: {"POST": v2_catalogs.post_fields},
     v2_elements.PATH: {"GET": v2_elements.get_elements, "POST": v2_elements.post_elements},
+    v2_products.PATH: {"GET": v2_products.get_settings, "POST": v2_products.post_settings},
+    v4_events.PATH: {"GET": v4_events.get_events},
+    v4_events.TYPES: {"GET": v4_events.get_types},
 }
 
-CONTROL = "/_emulator/"
-LOOPBACK = ("127.0.0.1", "::1")
+POLL_S = 0.05
+"""How often the clock is looked at while something is to be applied later."""
 
 MOST_ARRIVALS = 20_000
 """How many requests the log keeps, so that a server that runs for months does not grow."""
@@ -111,8 +117,9 @@ class Emulator:
         self._clock = clock
         self._steady_clock = steady_clock
         self.knobs = knobs or Knobs()
-        self.limit = RateLimit(rps, self.knobs.block_after_s)
+        self.limit = RateLimit(rps, self.knobs.block_after_s, self.knobs.account_rps)
         self.faults = Faults()
+        self.late = Late()
         self._arrivals: deque[Arrival] = deque(maxlen=MOST_ARRIVALS)
         self._running: _Running | None = None
 
@@ -147,6 +154,7 @@ class Emulator:
     @property
     def store(self) -> Store:
         """What the account holds; another user's edits are its ``…_as_other_user`` methods."""
+        self.late.settle(self._clock())
         return self.running.store
 
     @property
@@ -162,6 +170,10 @@ class Emulator:
         """Sets a fault, as a value or as text (see `faults`); what it has done can be read from it."""
         return self.faults.add(fault if isinstance(fault, Fault) else Fault.from_text(fault))
 
+    def issue_code(self) -> str:
+        """An authorization code, as somebody gets it who lets an integration in."""
+        return oauth.issue(self.store, "code", self.now())
+
     def now(self) -> int:
         """The server's time in whole Unix seconds."""
         return int(self._clock())
@@ -173,6 +185,9 @@ class Emulator:
 
     def stop(self) -> None:
         """Closes port, thread and database. A second time does nothing."""
+        if self._running is not None:
+            self.late.settle(self._clock())
+        self.late.clear()
         running, self._running = self._running, None
         if running is not None:
             running.close()
@@ -199,12 +214,12 @@ class Emulator:
 
     async def answer(self, request: Request) -> Response:
         """One request through all gates."""
-        if request.url.path.startswith(CONTROL):
-            return _response(await self._steer(request), self.now())
+        self.late.settle(self._clock())
+        if request.url.path.startswith(control.PREFIX):
+            return _response(await control.steer(self, request), self.now())
         arrival = Arrival(self._steady_clock(), request.method, _target(request))
         self._arrivals.append(arrival)
         body = await request.body()
-        arrival.body = _parsed(body)
         call = Call(
             request.method,
             request.url.path,
@@ -212,7 +227,9 @@ class Emulator:
             request.url.query,
             body,
             base=str(request.base_url).rstrip("/"),
+            content_type=request.headers.get("content-type", ""),
         )
+        arrival.body = _parsed(call)
         try:
             answer = await self._through_faults(call, request.headers.get("authorization", ""), arrival.at_s)
         except _Dropped:
@@ -226,19 +243,44 @@ class Emulator:
         token = authorization.removeprefix("Bearer ")
         verdict = self.limit.judge(token, at_s)
         if verdict != "admitted":
-            return html(429 if verdict == "over" else 403)
-        due = self.faults.due(call.method, call.path)
-        for fault in due:
-            if fault.when == "before":
+            return self._refusal(429 if verdict == "over" else 403)
+        due = [(fault, fault.moment(self.knobs.applied_504)) for fault in self.faults.due(call.method, call.path)]
+        for fault, moment in due:
+            if moment == "before":
                 await self._strike(fault)
                 if fault.effect == "status":
                     return fault.spoil(html(fault.status), self.now())
-        answer = self._handle(call, token)
-        for fault in due:
-            if fault.when == "after":
+        answer = self._applied(call, token, due)
+        for fault, moment in due:
+            if moment != "before":
                 await self._strike(fault)
                 answer = fault.spoil(answer, self.now())
         return answer
+
+    def _refusal(self, status: int) -> Answer:
+        """What the rate limit answers."""
+        answer = html(status) if self.knobs.refusal_body == "html" else problem(status, "Request limit exceeded")
+        wait_s = self.knobs.retry_after_s
+        return replace(answer, headers=(("Retry-After", str(wait_s)),)) if wait_s else answer
+
+    def _applied(self, call: Call, token: str, due: list[tuple[Fault, Moment]]) -> Answer:
+        """The answer to a request that is applied as the faults have it: whole, by halves, or later."""
+        ways = tuple(fault.normalising for fault, _moment in due if fault.normalising)
+        for fault, moment in due:
+            if moment == "late":
+                due_s = self._clock() + (fault.late_s or 0)
+                self.late.add(due_s, lambda at: self._normalise(ways, call, token, lambda: at))
+                self.running.port.spawn(self._settle_in_time())
+                return html(504)
+        if any(moment == "half" for _fault, moment in due):
+            half = half_of(call) if call.method != "GET" else call
+            return html(504) if half is None else self._normalise(ways, half, token, self.now)
+        return self._normalise(ways, call, token, self.now)
+
+    async def _settle_in_time(self) -> None:
+        """Applies what is late also if nobody asks."""
+        while self.late and not await self.running.port.pause(POLL_S):
+            self.late.settle(self._clock())
 
     async def _strike(self, fault: Fault) -> None:
         if fault.effect == "delay":
@@ -246,52 +288,36 @@ class Emulator:
                 raise _Dropped
         elif fault.effect == "drop":
             raise _Dropped
-        elif fault.call is not None:
-            fault.call(self.store)
+        fault.strike(self.store)
 
-    def _handle(self, call: Call, token: str) -> Answer:
-        if token not in self.store.tokens():
+    def _normalise(self, ways: tuple[Normalising, ...], call: Call, token: str, now: Callable[[], int]) -> Answer:
+        store = self.running.store
+        if not ways:
+            return self._handle(call, token, now)
+        with store.transaction():
+            store.normalising = ways
+            try:
+                return self._handle(call, token, now)
+            finally:
+                store.normalising = ()
+
+    def _handle(self, call: Call, token: str, now: Callable[[], int]) -> Answer:
+        if call.path == oauth.PATH:
+            return oauth.answer(Api(self.running.store, self.knobs, now), call)
+        if token not in self.running.store.tokens() and not oauth.lets_in(self.running.store, token, now()):
             return problem(401, "Token is missing, expired or revoked")
         by_method = ROUTES.get(call.path)
         if by_method is None and call.path.startswith(v4_routes.PREFIX):
-            return v4_routes.answer(Api(self.store, self.knobs, self.now), call)
+            return v4_routes.answer(Api(self.running.store, self.knobs, now), call)
         if by_method is None:
             return html(404)
         handler = by_method.get(call.method)
         try:
             if handler is None:
                 raise Refused(405, "Wrong method", 405)
-            return handler(Api(self.store, self.knobs, self.now), call)
+            return handler(Api(self.running.store, self.knobs, now), call)
         except Refused as refused:
             return html(504) if refused.status == 504 else legacy(refused, self.now())
-
-    # steering
-
-    async def _steer(self, request: Request) -> Answer:
-        """``/_emulator/{faults,requests,block}``: GET reads, POST adds, DELETE clears."""
-        if request.client is None or request.client.host not in LOOPBACK:
-            return html(404)
-        what = (request.method, request.url.path.removeprefix(CONTROL))
-        if what == ("GET", "requests"):
-            return as_json(200, [asdict(arrival) for arrival in self._arrivals])
-        if what == ("GET", "faults"):
-            return as_json(200, [fault.as_json() for fault in self.faults.all()])
-        if what == ("POST", "faults"):
-            return self._set_faults(await request.body())
-        clear = {"requests": self.clear_requests, "faults": self.faults.clear, "block": self.limit.lift}
-        if request.method == "DELETE" and what[1] in clear:
-            clear[what[1]]()
-            return Answer(204)
-        return html(404)
-
-    def _set_faults(self, body: bytes) -> Answer:
-        try:
-            given = json.loads(body)
-            faults = [Fault.from_json(each) for each in (given if isinstance(given, list) else [given])]
-        except (ValueError, TypeError) as error:
-            detail = str(error) if isinstance(error, FaultError) else "expected a fault or a list of faults as JSON"
-            return problem(400, detail)
-        return as_json(200, [self.faults.add(fault).as_json() for fault in faults])
 
 
 class _Running:
@@ -307,6 +333,8 @@ class _Running:
             opened.callback(self.store.close)
             if not self.store.has_account:
                 load_seed(self.store, options.seed, emulator.now())
+            if emulator.knobs.timezone != "seed":
+                self.store.set_account(replace(self.store.account, timezone=emulator.knobs.timezone))
             self.token = _token(self.store, options.token)
             self.port = Port(emulator.answer, options.port)
             opened.callback(self.port.close)
@@ -324,10 +352,11 @@ def _target(request: Request) -> str:
     return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
 
 
-def _parsed(body: bytes) -> Any:
+def _parsed(call: Call) -> Any:
     try:
-        return json.loads(body) if body else None
-    except (ValueError, RecursionError):
+        form = read_form(call)
+        return form if form is not None else json.loads(call.body) if call.body else None
+    except (ValueError, RecursionError, Refused):
         return None
 
 
@@ -339,4 +368,5 @@ def _response(answer: Answer, now_s: int) -> Response:
     }
     if answer.content_type:
         headers["Content-Type"] = answer.content_type
+    headers.update(answer.headers)
     return Response(answer.body, answer.status, headers)

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from catalogsync.emulator import changes
 from catalogsync.emulator.database import StoreError
 from catalogsync.emulator.extras import Extras
 from catalogsync.emulator.model import Account, Catalog, Element, Field, Value
+from catalogsync.emulator.normalising import Normalising, normalised
 from catalogsync.emulator.values import BadValue, from_person, whole_number
 
 OTHER_USER_ID = 504_142
@@ -33,6 +35,8 @@ class Store(Extras):
         super().__init__(path, now, durable=durable)
         self._fields: dict[int, dict[int, Field]] = {}
         self._account: Account | None = None
+        self.normalising: tuple[Normalising, ...] = ()
+        """What is done to every name and value before it is stored."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(account={self._account.id if self._account else None})"
@@ -245,6 +249,7 @@ class Store(Extras):
         leads: Sequence[int] = (),
     ) -> Element:
         """Stores a new element with neutral values."""
+        name, values = normalised(name, values, self.fields(catalog_id), self.normalising)
         columns: dict[str, object] = {"id": id, "catalog_id": catalog_id, "name": name}
         columns |= {"created_by": by, "created_at": at, "updated_by": by, "updated_at": at}
         columns |= {"field_values": _to_json(values), "leads": _to_json(list(leads))}
@@ -253,13 +258,17 @@ class Store(Extras):
 
     def save_element(self, element: Element) -> None:
         """Stores name, values and last change of an element under its id, which must exist."""
+        fields = self.fields(element.catalog_id)
+        name, values = normalised(element.name, element.values, fields, self.normalising)
         with self.transaction():
+            if before := self.element(element.id):
+                changes.record(self, fields, before, replace(element, name=name, values=values))
             self._db.execute(
                 "UPDATE elements SET name = ?, field_values = ?, updated_by = ?, updated_at = ?, leads = ?"
                 " WHERE id = ?",
                 (
-                    element.name,
-                    _to_json(element.values),
+                    name,
+                    _to_json(values),
                     element.updated_by,
                     element.updated_at,
                     _to_json(element.leads),

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from catalogsync.emulator.forms import read_form
 from catalogsync.emulator.values import whole_number
 from catalogsync.emulator.wire import Answer, Api, Call, Refused, answer_order, as_json
 
@@ -26,7 +27,8 @@ class EntryError(Exception):
 
 def read_batch(api: Api, call: Call) -> dict[str, list[Any]]:
     """Verb -> entries, empty for a verb that was not sent. Raises `Refused`."""
-    body = _read_body(call.body)
+    form = read_form(call)
+    body = _read_body(call.body) if form is None else form
     batch = {verb: _entries(verb, body.get(verb, [])) for verb in VERBS}
     entries = sum(map(len, batch.values()))
     if not any(verb in body for verb in VERBS):

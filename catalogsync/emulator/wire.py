@@ -28,6 +28,7 @@ class Call:
     body: bytes
     base: str = ""
     """Scheme and host the client called, without a slash at the end: version 4 links are absolute."""
+    content_type: str = ""
 
     @property
     def target(self) -> str:
@@ -51,6 +52,7 @@ class Answer:
     status: int
     body: bytes = b""
     content_type: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,12 @@ def test_an_answer_without_errors_keeps_its_shape(session: Session, emulator: Em
     assert "errors" not in session.elements(DELETE)["_embedded"]
 
 
+def test_errors_that_have_another_shape_already_keep_it(session: Session, emulator: Emulator) -> None:
+    emulator.fault("errors=flat POST")
+    emulator.fault("errors=list POST")
+    assert isinstance(session.elements(BAD)["_embedded"]["errors"], list)
+
+
 def test_faults_and_requests_are_reached_by_control_routes_without_a_token(emulator: Emulator) -> None:
     base = f"{emulator.url}/_emulator"
     set_ = requests.post(f"{base}/faults", json=["429 GET", {"effect": "delay", "delay_s": 0}], timeout=10)

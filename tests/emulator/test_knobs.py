@@ -123,13 +123,47 @@ def test_unticked_checkbox() -> None:
         assert session.values(added) == {}
 
 
+def test_refusal_body_and_retry_after_s() -> None:
+    knobs = Knobs.from_text(["refusal_body=json", "retry_after_s=2", "block_after_s=1"])
+    with Emulator(seed=SEED, rps=1, steady_clock=Clock(0), knobs=knobs) as emulator:
+        session = Session(emulator)
+        with session.http:
+            seen = [session.get(URL) for _ in range(3)][1:]
+        assert [answer.json()["status"] for answer in seen] == [429, 403]
+        assert [answer.headers["Retry-After"] for answer in seen] == ["2", "2"]
+
+
+def test_account_rps() -> None:
+    knobs = Knobs.from_text(["account_rps=3"])
+    with Emulator(seed=SEED, rps=2, steady_clock=Clock(0), knobs=knobs) as emulator:
+        emulator.store.add_token("second")
+        session = Session(emulator)
+        with session.http:
+            seen = [session.get("/api/v2/account").status_code for _ in range(2)]
+            session.http.headers["Authorization"] = "Bearer second"
+            seen += [session.get("/api/v2/account").status_code for _ in range(2)]
+        assert seen == [200, 200, 200, 429]
+
+
+def test_timezone() -> None:
+    with flipped("timezone=Asia/Tokyo") as session:
+        account = session.get("/api/v2/account").json()
+        assert (account["timezone"], account["timezone_offset"]) == ("Asia/Tokyo", "+09:00")
+        added = session.add({"id": 4400067, "values": [{"value": "2026-03-31 09:00:00"}]})
+        element = session.emulator.store.element(added)
+        assert element is not None
+        assert element.values[4400067] == 1774915200
+
+
 def test_knobs_are_set_by_name_and_the_defaults_are_the_defaults() -> None:
     assert Knobs.from_text([]) == Knobs()
     assert Knobs.from_text(["max-batch = 250", "block_after_s=0"]) == Knobs(max_batch=250, block_after_s=0)
     assert dataclasses.asdict(Knobs()) == DEFAULTS
 
 
-@pytest.mark.parametrize("text", ["nothing=1", "max_batch", "max_batch=-1", "ignore_limit_rows=1", "captions=loud"])
+@pytest.mark.parametrize(
+    "text", ["nothing=1", "max_batch", "max_batch=-1", "ignore_limit_rows=1", "captions=loud", "timezone=Mars/Base"]
+)
 def test_a_knob_that_does_not_exist_or_has_no_such_position_is_refused(text: str) -> None:
     with pytest.raises(KnobError):
         Knobs.from_text([text])

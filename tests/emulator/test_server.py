@@ -145,6 +145,32 @@ def test_each_token_has_its_own_rate() -> None:
     assert [limit.judge(token, 0.0) for token in ("a", "b", "a")] == ["admitted", "admitted", "over"]
 
 
+def test_the_account_has_a_rate_over_all_tokens_and_excess_blocks_every_token() -> None:
+    limit = RateLimit(7, 2, 50)
+    verdicts = [limit.judge(f"token {number % 10}", 0.0) for number in range(60)]
+    assert verdicts == ["admitted"] * 50 + ["over"] * 10
+    assert limit.judge("another", 0.99) == "over"
+    assert limit.judge("another", 1.0) == "admitted"
+    assert [limit.judge("another", 1.0) for _ in range(7)] == ["admitted"] * 6 + ["over"]
+    assert limit.judge("untouched", 9.0) == "blocked"
+    limit.lift()
+    assert limit.judge("untouched", 9.0) == "admitted"
+
+
+def test_a_rate_of_zero_is_no_limit_at_all_and_the_accounts_is_never_below_a_tokens() -> None:
+    unlimited = RateLimit(0, 1, 1)
+    assert {unlimited.judge("a", 0.0) for _ in range(100)} == {"admitted"}
+    assert RateLimit(100, 0, 50).account_rps == 100
+    assert RateLimit(7, 0, 0).judge("a", 0.0) == "admitted"
+
+
+def test_tokens_that_were_tried_once_are_forgotten() -> None:
+    limit = RateLimit(7, 0)
+    for number in range(5000):
+        limit.judge(f"guess {number}", number / 10)
+    assert len(limit._admitted) <= 1001
+
+
 def test_a_stop_does_not_wait_for_a_delayed_request_and_does_not_apply_it(tmp_path: Path) -> None:
     db = tmp_path / "account.db"
     emulator = Emulator(db, seed=SEED, rps=0)
