@@ -1,0 +1,1 @@
+"""Measurements, run by hand: `python -m benchmarks.fetch`. Nothing here is timed by the test suite."""
