@@ -12,8 +12,8 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogsync import fields
 from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Request, Response
+from catalogsync.api.pages import catalog_of, page_of
 from catalogsync.api.v2_answers import errors_of, items_of, result_of
 from catalogsync.api.v2_values import reader_of, values_of, write_values
 from catalogsync.api.wire import entries_of, is_number, mapping_of, object_of
@@ -75,16 +75,7 @@ class V2:
 
     def read_catalogs(self, response: Response) -> list[Catalog]:
         """The lists of an answer, in its order."""
-        return [
-            Catalog(
-                id=int(item["id"]),
-                name=str(item.get("name", "")),
-                type=str(item.get("type", "regular")),
-                sort=int(item.get("sort") or 0),
-                created_at=int(item.get("created_at") or 0),
-            )
-            for item in items_of(response)
-        ]
+        return [catalog_of(item) for item in items_of(response)]
 
     def read_schema(self, account: Response, catalog: Catalog) -> Schema:
         """One list's custom fields out of the account's answer."""
@@ -188,27 +179,12 @@ class V2:
 
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page. A field without a value is absent on the wire and "" here."""
-        listed = list(items_of(response))
-        items = [item for item in listed if not item.get("is_deleted")]
-        values = {column.key: [""] * len(items) for column in columns}
-        readers = {column.field.id: reader_of(column.field, timezone) for column in columns if column.field}
-        for place, item in enumerate(items):
-            if NAME in values:
-                values[NAME][place] = fields.clean_text(str(item.get("name") or ""))
-            for entry in entries_of(item.get("custom_fields")):
-                read = readers.get(int(entry["id"]))
-                for key, text in read(values_of(entry)) if read else ():
-                    if key in values:
-                        values[key][place] = text
-        for column in columns:
-            if column.type == "checkbox":
-                values[column.key] = [text or "0" for text in values[column.key]]
-        return Page(
-            ids=[int(item["id"]) for item in items],
-            updated_at=[int(item.get("updated_at") or 0) for item in items],
-            values=values,
-            linked=[_is_linked(item) for item in items],
-            listed_ids=[int(item["id"]) for item in listed],
+        return page_of(
+            list(items_of(response)),
+            columns,
+            entries=_custom_values,
+            reader_of=lambda field: reader_of(field, timezone),
+            is_linked=_is_linked,
         )
 
     def write_requests(self, counts: Mapping[str, int], batch_size: int) -> int:
@@ -281,6 +257,11 @@ def _custom_fields(values: Mapping[str, str], known: Mapping[int, Field], timezo
             by_field.setdefault(int(id_), {})[subtype] = text
     for field_id, parts in by_field.items():
         yield {"id": field_id, "values": write_values(known[field_id], parts, timezone)}
+
+
+def _custom_values(item: Mapping[str, Any]) -> Iterator[tuple[int, Sequence[Any]]]:
+    for entry in entries_of(item.get("custom_fields")):
+        yield int(entry["id"]), values_of(entry)
 
 
 def _is_linked(item: Mapping[str, Any]) -> bool:

@@ -11,9 +11,9 @@ import math
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from catalogsync import fields
 from catalogsync.api import v2
 from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Request, Response
+from catalogsync.api.pages import catalog_of, page_of
 from catalogsync.api.v4_values import reader_of, write_values
 from catalogsync.api.wire import entries_of, is_number, mapping_of, object_of
 from catalogsync.model import NAME, Add, Catalog, Change, Column, Delete, Field, Result, Schema, Update
@@ -47,16 +47,7 @@ class V4:
 
     def read_catalogs(self, response: Response) -> list[Catalog]:
         """The lists of an answer, in its order."""
-        return [
-            Catalog(
-                id=int(item["id"]),
-                name=str(item.get("name", "")),
-                type=str(item.get("type", "regular")),
-                sort=int(item.get("sort") or 0),
-                created_at=int(item.get("created_at") or 0),
-            )
-            for item in _embedded(response, "catalogs")
-        ]
+        return [catalog_of(item) for item in _embedded(response, "catalogs")]
 
     def schema(self, catalog: Catalog) -> Flow[Schema]:
         """The account with its time zone, then the list's custom fields, page by page."""
@@ -135,27 +126,12 @@ class V4:
 
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page. A field without a value is absent on the wire and "" here."""
-        listed = _embedded(response, "elements")
-        items = [item for item in listed if not item.get("is_deleted")]
-        values = {column.key: [""] * len(items) for column in columns}
-        readers = {column.field.id: reader_of(column.field, timezone) for column in columns if column.field}
-        for place, item in enumerate(items):
-            if NAME in values:
-                values[NAME][place] = fields.clean_text(str(item.get("name") or ""))
-            for entry in entries_of(item.get("custom_fields_values")):
-                read = readers.get(int(entry["field_id"]))
-                for key, text in read(entries_of(entry.get("values"))) if read else ():
-                    if key in values:
-                        values[key][place] = text
-        for column in columns:
-            if column.type == "checkbox":
-                values[column.key] = [text or "0" for text in values[column.key]]
-        return Page(
-            ids=[int(item["id"]) for item in items],
-            updated_at=[int(item.get("updated_at") or 0) for item in items],
-            values=values,
-            linked=[False] * len(items),
-            listed_ids=[int(item["id"]) for item in listed],
+        return page_of(
+            _embedded(response, "elements"),
+            columns,
+            entries=_custom_values,
+            reader_of=lambda field: reader_of(field, timezone),
+            is_linked=lambda _: False,  # v4 does not show it
         )
 
     # --- writing ---
@@ -209,6 +185,11 @@ class V4:
                 id_ = None if isinstance(change, Add) else change.id
                 results[change.op] = Result(change.op, "failed", id_, words or "refused")
         return list(results.values())
+
+
+def _custom_values(item: Mapping[str, Any]) -> Iterator[tuple[int, Sequence[Any]]]:
+    for entry in entries_of(item.get("custom_fields_values")):
+        yield int(entry["field_id"]), entries_of(entry.get("values"))
 
 
 def _elements(catalog_id: int) -> str:

@@ -7,12 +7,13 @@ Numbers are strings, checkboxes booleans, dates Unix seconds, options ids; a fie
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from catalogsync import fields
+from catalogsync.api.pages import Read
 from catalogsync.api.wire import as_text, is_number, mapping_of
 from catalogsync.model import Field
 
@@ -56,8 +57,6 @@ def write_values(field: Field, parts: Mapping[str, str], timezone: str) -> list[
 
 
 # --- reading ---
-
-Read = Callable[[Sequence[Any]], Iterable[tuple[str, str]]]
 
 
 def reader_of(field: Field, timezone: str) -> Read:
