@@ -64,7 +64,6 @@ def test_two_processes_of_one_account_stay_below_the_ceiling_together(tmp_path: 
     arrived = arrivals(tmp_path, processes=2, requests=20)
     assert len(arrived) == 20
     assert most_in_a_second(arrived) <= CEILING
-    assert pace(arrived) >= 6.0
 
 
 @pytest.mark.slow
