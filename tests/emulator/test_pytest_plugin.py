@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,6 @@ import urllib.error
 import urllib.request
 
 import pytest
-
-pytest_plugins = ["catalogsync.emulator.pytest_plugin"]
 
 
 def test_theirs(catalogsync_emulator):
@@ -31,9 +30,15 @@ def test_theirs(catalogsync_emulator):
 
 def test_another_project_s_test_gets_an_emulator_and_needs_not_stop_it(tmp_path: Path) -> None:
     (tmp_path / "test_theirs.py").write_text(THEIR_TEST, encoding="utf-8")
+    plugin = ["-p", "catalogsync.emulator.pytest_plugin"]  # named, since a checkout need not be installed
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", *plugin, "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
