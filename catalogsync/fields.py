@@ -22,6 +22,7 @@ A column is parsed by its distinct values: a cell that repeats costs a look-up.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import html
 import json
@@ -370,14 +371,12 @@ def canonical_items(items: Any) -> str:
 
 def parse_items(text: str, column: Column) -> str:
     """A JSON list of objects, as an invoice's `items` field holds them (api notes 1.3)."""
-    try:
+    with contextlib.suppress(ValueError, RecursionError, InvalidOperation):
         items = json.loads(text, parse_float=Decimal)
         if isinstance(items, list) and all(isinstance(item, dict) for item in items):
             canonical = canonical_items(items)
             canonical.encode("utf-8")  # half a surrogate pair cannot be stored anywhere
             return canonical
-    except (ValueError, RecursionError, InvalidOperation):
-        pass
     raise CellError(
         f"{quoted(text)} is not a JSON list of objects",
         '[{"description": "Oak", "unit_price": "9.5", "quantity": "2"}]',
@@ -457,11 +456,9 @@ def show_exactly(canonical: str, column: Column) -> str:
     shown = show(canonical, column)
     if not canonical or column.type not in OPTION_TYPES:
         return shown
-    try:
+    with contextlib.suppress(CellError):
         if shown.strip() and PARSERS[column.type](shown, column) == canonical:
             return shown
-    except CellError:
-        pass
     return (column.split or ";").join(canonical.split(","))
 
 

@@ -68,8 +68,8 @@ class _Walk:
         self._found: list[tuple[range, str | int | None]] = []
 
     def through(self, xml: IO[bytes]) -> None:
-        # Expat bounds the expansion of entities itself, and fetches nothing.
-        for event, element in ElementTree.iterparse(xml, events=("start", "end")):  # noqa: S314
+        events = ElementTree.iterparse(xml, events=("start", "end"))  # noqa: S314 - expat bounds entities, fetches nothing
+        for event, element in events:
             tag = element.tag
             if event == "start":
                 if tag == f"{_TABLE}table" and element.get(f"{_TABLE}name") == self._tab:

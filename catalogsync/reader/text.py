@@ -25,7 +25,7 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
-from catalogsync.reader.detect import Encoding, find_encoding
+from catalogsync.reader.encoding import Encoding, find_encoding
 from catalogsync.reader.sheet import (
     ERROR_TEXTS,
     HEAD_ROWS,

@@ -6,6 +6,7 @@ XML of an unusual kind (cells without an address, another encoding than UTF-8) g
 
 from __future__ import annotations
 
+import contextlib
 import html
 import posixpath
 import re
@@ -37,11 +38,8 @@ def xlsx_marks(path: Path, tab: str) -> Marks:
     with zipfile.ZipFile(path) as archive:
         part = _tab_part(archive, tab)
         telling = _telling_styles(archive)
-        try:
-            with archive.open(part) as xml:
-                return _search(xml, telling)
-        except UnusualXml:
-            pass
+        with contextlib.suppress(UnusualXml), archive.open(part) as xml:
+            return _search(xml, telling)
     return _openpyxl_marks(path, tab)
 
 
