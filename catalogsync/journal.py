@@ -35,6 +35,10 @@ CREATE TABLE IF NOT EXISTS operations (
     outcome TEXT NOT NULL CHECK (outcome IN ('planned', 'done', 'failed', 'conflict', 'unknown')),
     message TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, op)
 );
+CREATE TABLE IF NOT EXISTS catalogs (
+    account_id INTEGER NOT NULL, catalog_id INTEGER NOT NULL, element_count INTEGER NOT NULL,
+    PRIMARY KEY (account_id, catalog_id)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS matched (
     account_id INTEGER NOT NULL, catalog_id INTEGER NOT NULL, mapping TEXT NOT NULL, element_id INTEGER NOT NULL,
     PRIMARY KEY (account_id, catalog_id, mapping, element_id)
@@ -150,6 +154,23 @@ class Journal:
                 (account_id, catalog_id, mapping),
             )
             return {id_ for (id_,) in rows}
+
+    # --- how large catalogs are ---
+
+    def remember_count(self, account_id: int, catalog_id: int, element_count: int) -> None:
+        """Remember how many elements a catalog had when it was read."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO catalogs VALUES (?, ?, ?)", (account_id, catalog_id, element_count)
+            )
+
+    def element_count(self, account_id: int, catalog_id: int) -> int | None:
+        """How many elements a catalog had when it was last read; None where it never was."""
+        with closing(self._connect()) as connection:
+            row = connection.execute(
+                "SELECT element_count FROM catalogs WHERE account_id = ? AND catalog_id = ?", (account_id, catalog_id)
+            ).fetchone()
+        return None if row is None else int(row[0])
 
     # --- reading ---
 

@@ -37,9 +37,9 @@ class Plan:
 
     `source` is the sheet as an address, to which a row is appended; `columns` says how each column key is
     shown; `rejected` and `warnings` are the problems of rows, `notes` what else a reader should know.
-    `existing_count` counts the elements of the catalog and `max_id` is the highest id among them, both as
-    read at `made_at` (Unix seconds). `batch_size` changes go into one request, `write_requests` is
-    the fewest that carry them all (law 5).
+    `existing_count` counts the elements of the catalog, `max_id` is the highest id and `max_updated_at` the latest
+    ``updated_at`` among them, as read at `made_at` (Unix seconds). `batch_size` changes go into one request,
+    `write_requests` is the fewest that carry them all (law 5).
     """
 
     account_id: int
@@ -53,6 +53,7 @@ class Plan:
     key_columns: tuple[tuple[str, ...], ...]
     existing_count: int
     max_id: int
+    max_updated_at: int
     unchanged_count: int
     batch_size: int
     write_requests: int
@@ -130,6 +131,7 @@ def _tree(plan: Plan) -> dict[str, Any]:
         "unchanged_count": plan.unchanged_count,
         "existing_count": plan.existing_count,
         "max_id": plan.max_id,
+        "max_updated_at": plan.max_updated_at,
         "batch_size": plan.batch_size,
         "write_requests": plan.write_requests,
         "rejected_rows": plan.rejected_rows,
@@ -177,6 +179,7 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             key_columns=tuple(tuple(keys) for keys in tree["key_columns"]),
             existing_count=int(tree["existing_count"]),
             max_id=int(tree["max_id"]),
+            max_updated_at=int(tree["max_updated_at"]),
             unchanged_count=int(tree["unchanged_count"]),
             batch_size=max(1, int(tree["batch_size"])),
             write_requests=int(tree["write_requests"]),

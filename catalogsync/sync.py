@@ -19,6 +19,7 @@ import pandas as pd
 
 from catalogsync import differ, fields, guards, tables, workbook, writer
 from catalogsync.api.client import Client
+from catalogsync.api.dialect import Since
 from catalogsync.errors import GuardRefused, MappingError, Problem, RowsRejected, StalePlan, UserError
 from catalogsync.journal import Journal
 from catalogsync.mapping import MappingFile, load_mapping, resolve
@@ -83,7 +84,7 @@ def plan(
     mapping = resolve(file, schema, sheet.headers)
     desired = tables.desired_table(sheet, mapping)
     watch.step(f"Fetching {catalog.name}", None)
-    elements = client.elements(schema, tables.wanted_columns(mapping.columns), progress=watch.count)
+    elements = _fetch(client, journal, schema, tables.wanted_columns(mapping.columns), watch)
     existing = tables.existing_table(elements, mapping, desired.seen)
 
     def address(row: int) -> str:
@@ -115,6 +116,7 @@ def plan(
         key_columns=tuple(tuple(column.key for column in entry) for entry in mapping.keys),
         existing_count=existing.element_count,
         max_id=existing.max_id,
+        max_updated_at=existing.max_updated_at,
         unchanged_count=len(matched) - updated,
         batch_size=batch_size,
         write_requests=client.write_requests(counts_of(changes), batch_size),
@@ -125,6 +127,14 @@ def plan(
         guards={**mapping.guards, **options.ceilings},
     )
     return Planned(made, schema, sheet.facts, tuple(int(id_) for id_ in matched))
+
+
+def _fetch(client: Client, journal: Journal, schema: Schema, columns: tuple[Column, ...], watch: Watch) -> pd.DataFrame:
+    """All elements; the journal knows how many there were the last time, which spares a search for the end."""
+    expected_rows = journal.element_count(schema.account_id, schema.catalog_id)
+    elements = client.elements(schema, columns, expected_rows=expected_rows, progress=watch.count)
+    journal.remember_count(schema.account_id, schema.catalog_id, len(elements))
+    return elements
 
 
 def _read_options(file: MappingFile, given: ReadOptions) -> ReadOptions:
@@ -305,7 +315,8 @@ def _taken_keys(made: Plan, schema: Schema, client: Client) -> Iterable[Problem]
         return
     columns = {column.key: column for column in tables.columns_of(made.columns, schema)}
     keys = tuple(tuple(columns[key] for key in entry) for entry in made.key_columns)
-    newer = client.elements(schema, tuple(columns.values()), newer_than=made.max_id)
+    since = Since(made.max_id, made.max_updated_at)
+    newer = client.elements(schema, tuple(columns.values()), expected_rows=made.existing_count, since=since)
     for texts in tables.alternative_keys(newer, keys):
         for id_, key in zip(newer["id"], texts, strict=True):
             if key in added:
@@ -316,7 +327,12 @@ def _taken_keys(made: Plan, schema: Schema, client: Client) -> Iterable[Problem]
 
 
 def export(
-    catalog_name: str, path: Path, client: Client, mapping_path: Path | None = None, watch: Watch | None = None
+    catalog_name: str,
+    path: Path,
+    client: Client,
+    journal: Journal,
+    mapping_path: Path | None = None,
+    watch: Watch | None = None,
 ) -> int:
     """Write a catalog to a workbook or CSV file: the mapping's columns, or all fields. The number of elements."""
     watch = watch or Watch()
@@ -327,7 +343,7 @@ def export(
     schema = _schema(client, catalog, file)
     columns = resolve(file, schema).columns if file else all_columns(schema)
     watch.step(f"Fetching {catalog.name}", None)
-    elements = client.elements(schema, columns, progress=watch.count)
+    elements = _fetch(client, journal, schema, columns, watch)
     watch.step(f"Writing {path.name}", None)
     workbook.WRITERS[path.suffix.lower()](path, elements, columns, catalog.name)
     return len(elements)

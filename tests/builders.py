@@ -133,6 +133,7 @@ def made_plan(*changes: model.Change, **settings: Any) -> Plan:
         "key_columns": (("1",), ("13", "2")),
         "existing_count": 10,
         "max_id": 110,
+        "max_updated_at": 0,
         "unchanged_count": 3,
         "batch_size": 250,
         "write_requests": 1,

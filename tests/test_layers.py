@@ -17,7 +17,7 @@ PACKAGE = Path(catalogsync.__file__).parent
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model"),
     ("fields", "plan", "reader", "state", "yamlfile", "api.dialect"),
-    ("api.wire", "api.pages"),
+    ("api.wire", "api.pages", "api.reading"),
     ("api.v2_answers",),
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),

@@ -46,6 +46,7 @@ def test_a_full_plan_survives_json() -> None:
         notes=("3 elements have no row",),
         guards={"delete": Ceiling(12.5, True), "update": Ceiling(1_234_567)},
         max_id=9_007_199_254_740_993,
+        max_updated_at=1_760_000_500,
     )
     assert from_json(_through_text(plan)) == plan
 

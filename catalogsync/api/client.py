@@ -5,15 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pandas as pd
 
 from catalogsync.api.auth import Account
-from catalogsync.api.dialect import Batch, Capabilities, Dialect, Flow, Page, Request, Response
+from catalogsync.api.dialect import Batch, Capabilities, Dialect, Flow, Page, Reading, Request, Response, Since
 from catalogsync.api.transport import CEILING_RPS, HttpTransport, RateLimited, Retrying, Transport
 from catalogsync.api.v2 import V2
 from catalogsync.api.v4 import V4
@@ -128,55 +127,49 @@ class Client:
         schema: Schema,
         columns: Sequence[Column],
         *,
-        newer_than: int | None = None,
+        expected_rows: int | None = None,
+        since: Since | None = None,
         progress: Progress | None = None,
     ) -> pd.DataFrame:
         """The elements of a list as columns: ``id``, ``updated_at``, ``linked``, canonical text per column key.
 
-        Reads until nothing more comes; each element once, also where rows move between pages. With
-        `newer_than` only elements with a higher id, which ends early where the server answers the newest
-        first (seed page 002's sample does).
+        Each element once, also where rows move between pages (reading.py). `expected_rows` is how many the list
+        had when it was last read. With `since` only the elements that came after that reading, which ends early
+        where the server's order allows it.
         """
 
-        def request(cursor: Any) -> Request:
-            return self._dialect.elements_request(schema.catalog_id, cursor)
+        def request(place: Any) -> Request:
+            return self._dialect.elements_request(schema.catalog_id, place)
 
-        table = _frame(self._pages(request, schema, columns, newer_than, progress), columns)
-        return table if newer_than is None else table[table["id"] > newer_than].reset_index(drop=True)
+        reading = self._dialect.reading(expected_rows, since)
+        return _frame(self._pages(reading, request, schema, columns, progress), columns)
 
     def _pages(
         self,
+        reading: Reading,
         request: Callable[[Any], Request],
         schema: Schema,
         columns: Sequence[Column],
-        newer_than: int | None = None,
         progress: Progress | None = None,
     ) -> list[Page]:
-        """The pages that `request` asks for by cursor, each element once.
+        """The pages of a reading, to its end.
 
         While one page is looked at, the next ones are under way: the rate limit, not the latency, says how
         long it takes. What is under way when the end is reached was asked for in vain.
         """
-        pages: list[Page] = []
-        seen: set[int] = set()
-        cursor: Any = None
         with _Ahead(self._send) as ahead:
-            while True:
-                page = self._read(ahead.answer(request(cursor)), columns, schema)
-                listed = page.listed_ids
-                if not self._dialect.follows(cursor, listed, seen):
-                    cursor = self._dialect.further_up(cursor)  # the page is not taken: it comes again, in its place
-                    continue
-                is_past = newer_than is not None and _is_descending(listed) and listed[-1] <= newer_than
-                cursor = None if is_past else self._dialect.next_cursor(cursor, listed, seen)
-                pages.append(_taken(page, [place for place, id_ in enumerate(page.ids) if id_ not in seen]))
-                seen.update(listed)
-                if progress:
-                    progress(len(seen))
-                if cursor is None:
-                    return pages
-                if newer_than is None:
-                    ahead.ask(map(request, islice(self._dialect.guesses(cursor, len(listed)), PAGES_AHEAD)))
+            try:
+                ask = next(reading)
+                while True:
+                    if progress and ask.found_count:
+                        progress(ask.found_count)
+                    ahead.ask(map(request, (ask.place, *islice(ask.ahead, PAGES_AHEAD - 1))))
+                    ask = reading.send(self._read(ahead.answer(request(ask.place)), columns, schema))
+            except StopIteration as end:
+                pages: list[Page] = end.value
+        if progress:
+            progress(sum(len(page.ids) for page in pages))
+        return pages
 
     def _read(self, response: Response, columns: Sequence[Column], schema: Schema) -> Page:
         try:
@@ -197,17 +190,17 @@ class Client:
                 response = self._send(self._dialect.elements_by_ids_request(schema.catalog_id, wanted))
                 page = self._read(response, columns, schema)
                 asked, found = set(wanted), set(page.ids)
-                pages.append(_taken(page, [place for place, id_ in enumerate(page.ids) if id_ in asked]))
+                pages.append(page.only([place for place, id_ in enumerate(page.ids) if id_ in asked]))
                 wanted = [id_ for id_ in wanted if id_ not in found] if asked & found else []
         return _frame(pages, columns)
 
     def elements_by_term(self, schema: Schema, columns: Sequence[Column], term: str) -> pd.DataFrame:
         """The elements that a search for `term` finds, as `elements` gives them."""
 
-        def request(cursor: Any) -> Request:
-            return self._dialect.elements_by_term_request(schema.catalog_id, term, cursor)
+        def request(place: Any) -> Request:
+            return self._dialect.elements_by_term_request(schema.catalog_id, term, place)
 
-        return _frame(self._pages(request, schema, columns), columns)
+        return _frame(self._pages(self._dialect.reading(), request, schema, columns), columns)
 
     # --- writing ---
 
@@ -263,22 +256,6 @@ class _Ahead:
 def _chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     for start in range(0, len(values), size):
         yield values[start : start + size]
-
-
-def _is_descending(ids: Sequence[int]) -> bool:
-    return len(ids) > 0 and all(a > b for a, b in pairwise(ids))
-
-
-def _taken(page: Page, places: Sequence[int]) -> Page:
-    if len(places) == len(page.ids):
-        return page
-    return replace(
-        page,
-        ids=[page.ids[i] for i in places],
-        updated_at=[page.updated_at[i] for i in places],
-        values={key: [texts[i] for i in places] for key, texts in page.values.items()},
-        linked=[page.linked[i] for i in places],
-    )
 
 
 def _frame(pages: Sequence[Page], columns: Sequence[Column]) -> pd.DataFrame:

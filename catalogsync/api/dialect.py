@@ -5,8 +5,8 @@ A dialect sends nothing. What it can do is declared in `Capabilities`, not found
 
 from __future__ import annotations
 
-from collections.abc import Container, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from catalogsync.model import Catalog, Change, Column, Result, Schema
@@ -63,6 +63,42 @@ class Page:
     linked: list[bool]
     listed_ids: list[int]
 
+    def only(self, places: Sequence[int]) -> Page:
+        """The page with some of its elements, by their places in it."""
+        if len(places) == len(self.ids):
+            return self
+        return replace(
+            self,
+            ids=[self.ids[i] for i in places],
+            updated_at=[self.updated_at[i] for i in places],
+            values={key: [texts[i] for i in places] for key, texts in self.values.items()},
+            linked=[self.linked[i] for i in places],
+        )
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a reading wants: the place to read now, those that are probably next, and how many it has read so far.
+
+    Places are the dialect's own; `Dialect.elements_request` makes requests of them.
+    """
+
+    place: Any
+    ahead: Iterable[Any]
+    found_count: int
+
+
+Reading = Generator[Ask, Page, list[Page]]
+"""A list read page by page without any I/O: yields places, gets pages, returns them with each element once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The state of a list at an earlier reading: its highest id, and the latest ``updated_at`` in it (Unix seconds)."""
+
+    max_id: int
+    max_updated_at: int
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -80,7 +116,7 @@ Flow = Generator[Request, Response, T]
 
 
 class Dialect(Protocol):
-    """Requests out of values, values out of responses. `Cursor` is the dialect's own notion of a place."""
+    """Requests out of values, values out of responses. What a `place` in a list is, only the dialect knows."""
 
     capabilities: Capabilities
 
@@ -98,28 +134,16 @@ class Dialect(Protocol):
     ) -> Flow[tuple[list[int], list[str]]]:
         """Adds, changes and deletes catalogs: the ids that the answers confirm, and the errors they tell."""
 
-    def elements_request(self, catalog_id: int, cursor: Any = None) -> Request:
+    def elements_request(self, catalog_id: int, place: Any = None) -> Request:
         """Asks for one page of elements; None is the first one."""
 
-    def follows(self, cursor: Any, page_ids: Sequence[int], seen: Container[int]) -> bool:
-        """Whether a page continues what was read, or rows have moved past it unread."""
-
-    def further_up(self, cursor: Any) -> Any:
-        """Where to read again after a page that does not follow. Raises Temporary when that never ends."""
-
-    def next_cursor(self, cursor: Any, page_ids: Sequence[int], seen: Container[int]) -> Any:
-        """Where to read on after a page that follows, when `seen` were read before it. None at the end."""
-
-    def guesses(self, cursor: Any, page_rows: int) -> Iterator[Any]:
-        """The places after this one, if the pages to come are as full as the last one; none where it was not full.
-
-        The first is `cursor` itself.
-        """
+    def reading(self, expected_rows: int | None = None, since: Since | None = None) -> Reading:
+        """How a list is read page by page: all of it, or what came after an earlier reading."""
 
     def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
         """Asks for certain elements."""
 
-    def elements_by_term_request(self, catalog_id: int, term: str, cursor: Any = None) -> Request:
+    def elements_by_term_request(self, catalog_id: int, term: str, place: Any = None) -> Request:
         """Asks for one page of the elements that a search finds."""
 
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:

@@ -6,18 +6,17 @@ API notes (docs/api.md), named by section.
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Request, Response
+from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Reading, Request, Response, Since
 from catalogsync.api.pages import catalog_of, page_of
+from catalogsync.api.reading import by_offset
 from catalogsync.api.v2_answers import errors_of, items_of, result_of
 from catalogsync.api.v2_values import reader_of, values_of, write_values
 from catalogsync.api.wire import entries_of, is_number, mapping_of, object_of
-from catalogsync.errors import Temporary
 from catalogsync.model import NAME, Add, Catalog, Change, Column, Delete, Field, Result, Schema, Update
 
 CATALOGS = "/api/v2/catalogs"
@@ -32,36 +31,27 @@ FIELD_TYPES: Mapping[int, str] = {
 }
 """v2 type numbers by the names that v4 uses (notes 1.7)."""
 
-MOST_MOVES = 100
-"""How often a list may be seen to move while it is read, before the reading is given up."""
-
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
-    """A place in a list: by offset while the server honours ``limit_rows``, by page number otherwise.
-
-    `overlaps` says that the page should begin with the last row of the one before, whose ids are `before`.
-    `moves` counts how often a page did not follow.
-    """
+class Place:
+    """A place in a list: by offset, or by page number where that is not 0."""
 
     offset: int = 0
     page: int = 0
-    overlaps: bool = False
-    before: tuple[int, ...] = ()
-    moves: int = 0
 
 
 class V2:
     """The v2 dialect."""
 
-    capabilities = Capabilities(
-        max_batch=250,
-        page_rows=500,
-        ids_per_read=250,
-        can_delete=True,
-        compares_updates=True,
-        keeps_repeated_hours=False,
-    )
+    def __init__(self, page_rows: int = 500) -> None:
+        self.capabilities = Capabilities(
+            max_batch=250,
+            page_rows=page_rows,
+            ids_per_read=250,
+            can_delete=True,
+            compares_updates=True,
+            keeps_repeated_hours=False,
+        )
 
     # --- account and lists ---
 
@@ -116,55 +106,25 @@ class V2:
 
     # --- elements ---
 
-    def elements_request(self, catalog_id: int, cursor: Cursor | None = None) -> Request:
+    def elements_request(self, catalog_id: int, place: Place | None = None) -> Request:
         """One page: up to 500 rows by offset where honoured, else the server's own page (notes 1.4)."""
-        cursor = cursor or Cursor()
-        place = (
-            (("page", str(cursor.page)),)
-            if cursor.page
-            else (("limit_rows", str(self.capabilities.page_rows)), ("limit_offset", str(cursor.offset)))
+        place = place or Place()
+        where = (
+            (("page", str(place.page)),)
+            if place.page
+            else (("limit_rows", str(self.capabilities.page_rows)), ("limit_offset", str(place.offset)))
         )
-        return Request("GET", ELEMENTS, (("catalog_id", str(catalog_id)), *place))
+        return Request("GET", ELEMENTS, (("catalog_id", str(catalog_id)), *where))
 
-    def follows(self, cursor: Cursor | None, page_ids: Sequence[int], seen: Container[int]) -> bool:
-        """Whether a page continues what was read: by offset, each begins with a row that was read already.
-
-        If it does not, something was deleted meanwhile and rows moved up unread. Rows that moved down
-        (something was added) come twice, which costs nothing. Page numbers have no such check.
-        """
-        if cursor is None or not cursor.overlaps or not cursor.offset:
-            return True
-        return bool(page_ids) and page_ids[0] in seen
-
-    def further_up(self, cursor: Cursor) -> Cursor:
-        """Where to read again after a page that does not follow. Raises Temporary when that never ends."""
-        if cursor.moves >= MOST_MOVES:
-            raise Temporary("the catalog keeps changing while it is read")
-        offset = max(0, cursor.offset - self.capabilities.page_rows // 2)
-        return dataclasses.replace(cursor, offset=offset, moves=cursor.moves + 1)
-
-    def next_cursor(self, cursor: Cursor | None, page_ids: Sequence[int], seen: Container[int]) -> Cursor | None:
-        """The place after a page that follows. None at the end.
-
-        The next page by offset begins with the last row of this one. A page that repeats the one before as a
-        whole means that offsets are ignored (notes 1.4); page numbers take over then.
-        """
-        ids, cursor = tuple(page_ids), cursor or Cursor()
-        if cursor.page:
-            is_new = any(id_ not in seen for id_ in ids)
-            return Cursor(page=cursor.page + 1) if is_new else None
-        if cursor.offset and ids and ids == cursor.before:
-            return Cursor(page=2)
-        if not ids or (cursor.overlaps and cursor.offset and len(ids) == 1):
-            return None
-        overlaps = len(ids) > 1
-        return Cursor(cursor.offset + len(ids) - overlaps, overlaps=overlaps, before=ids, moves=cursor.moves)
-
-    def guesses(self, cursor: Cursor, page_rows: int) -> Iterator[Cursor]:
-        """By offset after a full page; page numbers are read one by one, since nobody knows how long they are."""
-        while not cursor.page and page_rows == self.capabilities.page_rows:
-            yield cursor
-            cursor = dataclasses.replace(cursor, offset=cursor.offset + page_rows - 1)
+    def reading(self, expected_rows: int | None = None, since: Since | None = None) -> Reading:
+        """By offset, documented for other entities only; where it is ignored, by page number (notes 1.4)."""
+        return by_offset(
+            lambda offset: Place(offset),
+            lambda number: Place(page=number),
+            self.capabilities.page_rows,
+            expected_rows=expected_rows,
+            since=since,
+        )
 
     def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
         """Certain elements: ``id[]=1&id[]=2`` (notes 1.4). The row limit is named, the default page is smaller."""
@@ -172,10 +132,10 @@ class V2:
         limit = ("limit_rows", str(self.capabilities.page_rows))
         return Request("GET", ELEMENTS, (("catalog_id", str(catalog_id)), *several, limit))
 
-    def elements_by_term_request(self, catalog_id: int, term: str, cursor: Cursor | None = None) -> Request:
+    def elements_by_term_request(self, catalog_id: int, term: str, place: Place | None = None) -> Request:
         """One page of a search in the elements' names (seed page 002)."""
-        (catalog, *place) = self.elements_request(catalog_id, cursor).params
-        return Request("GET", ELEMENTS, (catalog, ("term", term), *place))
+        (catalog, *where) = self.elements_request(catalog_id, place).params
+        return Request("GET", ELEMENTS, (catalog, ("term", term), *where))
 
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page. A field without a value is absent on the wire and "" here."""

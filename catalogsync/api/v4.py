@@ -8,12 +8,13 @@ those go through the v2 path (notes 4).
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from catalogsync.api import v2
-from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Request, Response
+from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Reading, Request, Response, Since
 from catalogsync.api.pages import catalog_of, page_of
+from catalogsync.api.reading import by_number
 from catalogsync.api.v4_values import reader_of, write_values
 from catalogsync.api.wire import entries_of, is_number, mapping_of, object_of
 from catalogsync.model import NAME, Add, Catalog, Change, Column, Delete, Field, Result, Schema, Update
@@ -25,19 +26,18 @@ PAGE_ROWS = 250
 
 
 class V4:
-    """The v4 dialect. A cursor is a page number."""
+    """The v4 dialect. A place in a list is a page number."""
 
-    capabilities = Capabilities(
-        max_batch=250,
-        page_rows=PAGE_ROWS,
-        ids_per_read=250,
-        can_delete=True,
-        compares_updates=False,
-        keeps_repeated_hours=True,
-    )
-
-    def __init__(self) -> None:
+    def __init__(self, page_rows: int = PAGE_ROWS) -> None:
         self._v2 = v2.V2()
+        self.capabilities = Capabilities(
+            max_batch=250,
+            page_rows=page_rows,
+            ids_per_read=PAGE_ROWS,
+            can_delete=True,
+            compares_updates=False,
+            keeps_repeated_hours=True,
+        )
 
     # --- account and lists ---
 
@@ -91,38 +91,24 @@ class V4:
 
     # --- elements ---
 
-    def elements_request(self, catalog_id: int, cursor: int | None = None) -> Request:
+    def elements_request(self, catalog_id: int, place: int | None = None) -> Request:
         """One page."""
-        place = (("page", str(cursor or 1)), ("limit", str(PAGE_ROWS)))
-        return Request("GET", _elements(catalog_id), place)
+        where = (("page", str(place or 1)), ("limit", str(self.capabilities.page_rows)))
+        return Request("GET", _elements(catalog_id), where)
 
-    def follows(self, cursor: int | None, page_ids: Sequence[int], seen: Container[int]) -> bool:
-        """Page numbers leave nothing to check a page against."""
-        return True
-
-    def further_up(self, cursor: int) -> int:
-        """Never asked: every page follows."""
-        return cursor
-
-    def next_cursor(self, cursor: int | None, page_ids: Sequence[int], seen: Container[int]) -> int | None:
-        """The next page, until one is empty or repeats what was seen; `next` links lie both ways (notes 4)."""
-        return (cursor or 1) + 1 if any(id_ not in seen for id_ in page_ids) else None
-
-    def guesses(self, cursor: int, page_rows: int) -> Iterator[int]:
-        """The next pages, after a full one."""
-        while page_rows == PAGE_ROWS:
-            yield cursor
-            cursor += 1
+    def reading(self, expected_rows: int | None = None, since: Since | None = None) -> Reading:
+        """By page number, until one is empty or repeats another; `next` links lie both ways (notes 4.1)."""
+        return by_number(lambda number: number, self.capabilities.page_rows, expected_rows=expected_rows, since=since)
 
     def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
         """Certain elements."""
         wanted = tuple(("filter[id][]", str(id_)) for id_ in ids)
         return Request("GET", _elements(catalog_id), (*wanted, ("limit", str(PAGE_ROWS))))
 
-    def elements_by_term_request(self, catalog_id: int, term: str, cursor: int | None = None) -> Request:
+    def elements_by_term_request(self, catalog_id: int, term: str, place: int | None = None) -> Request:
         """One page of a search in all filled fields."""
-        place = (("query", term), ("page", str(cursor or 1)), ("limit", str(PAGE_ROWS)))
-        return Request("GET", _elements(catalog_id), place)
+        where = (("query", term), ("page", str(place or 1)), ("limit", str(self.capabilities.page_rows)))
+        return Request("GET", _elements(catalog_id), where)
 
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page. A field without a value is absent on the wire and "" here."""

@@ -21,6 +21,6 @@ def command(catalog: str, file: Path, mapping_path: Path | None, rps: float, qui
     from catalogsync import sync
 
     with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
-        count = sync.export(catalog, file, client, mapping_path, watch)
+        count = sync.export(catalog, file, client, common.journal(), mapping_path, watch)
     click.echo(f"Wrote {count} elements to {file}")
     return 0

@@ -119,6 +119,7 @@ def made_plan(*changes: Change, batch_size: int = 250) -> Plan:
         key_columns=(("4400049",),),
         existing_count=0,
         max_id=0,
+        max_updated_at=0,
         unchanged_count=0,
         batch_size=batch_size,
         write_requests=V2().write_requests(counts_of(changes), batch_size),

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogsync.api.dialect import Batch, Capabilities, Page, Request, Response
-from catalogsync.api.v2 import MOST_MOVES, V2, Cursor
-from catalogsync.errors import Temporary, UnexpectedAnswer
+from catalogsync.api.v2 import V2, Place
+from catalogsync.errors import UnexpectedAnswer
 from catalogsync.model import Add, Catalog, Change, Delete, Field, Result, Schema, Update
 from tests.api.helpers import BY_ID, SCHEMA, columns
 
@@ -54,54 +54,11 @@ def test_first_page_names_limit_and_offset() -> None:
     assert V.elements_request(4220) == Request("GET", ELEMENTS, place)
 
 
-def test_next_page_begins_with_the_last_row_of_the_one_before() -> None:
-    first = tuple(range(1000, 500, -1))
-    cursor = V.next_cursor(None, first, set())
-    assert cursor == Cursor(offset=499, overlaps=True, before=first)
-    place = (("catalog_id", "4220"), ("limit_rows", "500"), ("limit_offset", "499"))
-    assert V.elements_request(4220, cursor) == Request("GET", ELEMENTS, place)
-
-    second = (501, 500, 499)
-    cursor = V.next_cursor(cursor, second, set(first))
-    assert cursor == Cursor(offset=501, overlaps=True, before=second)
-    assert V.next_cursor(cursor, (499,), {*first, *second}) is None
-
-
-def test_a_page_that_does_not_begin_with_a_row_that_was_read_is_read_again_from_further_up() -> None:
-    first = tuple(range(1000, 500, -1))
-    cursor = V.next_cursor(None, first, set())
-    assert cursor is not None
-    assert V.follows(cursor, (501, 500), set(first))
-    assert not V.follows(cursor, (498, 497), set(first))  # 500 and 499 moved up by two, unread
-    assert not V.follows(cursor, (), set(first))
-    assert V.further_up(cursor) == Cursor(249, overlaps=True, before=first, moves=1)
-
-
-def test_without_an_overlap_every_page_follows() -> None:
-    assert V.follows(None, (7, 6), set())
-    assert V.follows(Cursor(offset=1, before=(8,)), (7, 6), {8})
-    assert V.follows(Cursor(page=3), (7, 6), {9})
-
-
-def test_a_list_that_never_stands_still_is_given_up() -> None:
-    with pytest.raises(Temporary, match="keeps changing"):
-        V.further_up(Cursor(499, overlaps=True, before=(1,), moves=MOST_MOVES))
-
-
-def test_repeated_first_page_means_that_offsets_are_ignored_and_pages_are_counted() -> None:
-    page = tuple(range(50))
-    cursor = V.next_cursor(Cursor(offset=49, overlaps=True, before=page), page, set(page))
-    assert cursor == Cursor(page=2)
-    assert V.elements_request(4220, cursor) == Request("GET", ELEMENTS, (("catalog_id", "4220"), ("page", "2")))
-    assert V.next_cursor(cursor, range(50, 99), set(page)) == Cursor(page=3)
-
-
-def test_reading_ends_at_an_empty_page_or_a_repeated_one() -> None:
-    assert V.next_cursor(None, [], set()) is None
-    assert V.next_cursor(None, [7], set()) == Cursor(offset=1, before=(7,))
-    assert V.next_cursor(Cursor(offset=1, before=(7,)), [], {7}) is None
-    assert V.next_cursor(Cursor(page=7), [], set()) is None
-    assert V.next_cursor(Cursor(page=7), range(50), set(range(50))) is None
+def test_a_further_page_is_asked_for_by_offset_or_by_number() -> None:
+    by_offset = (("catalog_id", "4220"), ("limit_rows", "500"), ("limit_offset", "499"))
+    assert V.elements_request(4220, Place(offset=499)) == Request("GET", ELEMENTS, by_offset)
+    by_number = (("catalog_id", "4220"), ("page", "2"))
+    assert V.elements_request(4220, Place(page=2)) == Request("GET", ELEMENTS, by_number)
 
 
 def test_elements_by_ids_are_an_array_argument_and_name_the_row_limit() -> None:
@@ -113,7 +70,7 @@ def test_search_is_paged_like_the_catalog() -> None:
     first = (("catalog_id", "4220"), ("term", "Oak & co"), ("limit_rows", "500"), ("limit_offset", "0"))
     assert V.elements_by_term_request(4220, "Oak & co") == Request("GET", ELEMENTS, first)
     second = (("catalog_id", "4220"), ("term", "Oak & co"), ("page", "2"))
-    assert V.elements_by_term_request(4220, "Oak & co", Cursor(page=2)) == Request("GET", ELEMENTS, second)
+    assert V.elements_by_term_request(4220, "Oak & co", Place(page=2)) == Request("GET", ELEMENTS, second)
 
 
 def test_catalogs_are_written_in_one_request_that_is_never_repeated() -> None:

@@ -131,13 +131,9 @@ def test_no_content_is_an_empty_page() -> None:
     assert V.read_elements(Response(204), [column("1")], "") == Page([], [], {"1": []}, [], [])
 
 
-def test_pages_are_read_until_one_is_empty_or_repeats() -> None:
-    place = (("page", "1"), ("limit", "250"))
-    assert V.elements_request(7001) == Request("GET", ELEMENTS, place)
-    assert V.next_cursor(None, [1, 2], set()) == 2
-    assert V.next_cursor(2, [3], {1, 2}) == 3
-    assert V.next_cursor(3, [3], {1, 2, 3}) is None
-    assert V.next_cursor(3, [], {1, 2, 3}) is None
+def test_a_page_names_its_number_and_its_limit() -> None:
+    assert V.elements_request(7001) == Request("GET", ELEMENTS, (("page", "1"), ("limit", "250")))
+    assert V.elements_request(7001, 3) == Request("GET", ELEMENTS, (("page", "3"), ("limit", "250")))
 
 
 def test_ids_and_terms_are_asked_for() -> None:
