@@ -193,7 +193,7 @@ def test_a_search_brings_all_its_pages(crowded: Emulator, knobs: Knobs, requests
     found = [number for number in range(1, 1204) if str(number).startswith("1")]
     assert sorted(table["id"]) == [80_000 + number for number in found]
     assert len(found) == 315
-    assert len(crowded.requests) == requests
+    assert requests - 1 <= len(crowded.requests) <= requests  # one may be under way when the end is reached
 
 
 def test_a_search_without_a_hit_is_an_empty_table(crowded: Emulator) -> None:
