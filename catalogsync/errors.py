@@ -7,7 +7,9 @@ CatalogSyncError
 │   ├── RowsRejected       --strict, and some rows have problems                         exit 3
 │   ├── GuardRefused       the plan does more than its ceilings allow                    exit 4
 │   ├── StalePlan          the catalog is no longer what the plan was made from          exit 5
+│   ├── CatalogBusy        another run is writing to the same catalog                    exit 6
 │   └── NoAccount          no account is set                                             exit 7
+├── Stopped            a person or the system asked to stop                          exit 130, 143
 └── ApiError           the remote side said no, or said nothing
     ├── Refused            the request as a whole was refused                            exit 1
     ├── UnexpectedAnswer   an answer that cannot be understood                           exit 1
@@ -83,10 +85,24 @@ class StalePlan(UserError):
     exit_code = 5
 
 
+class CatalogBusy(UserError):
+    """Another run is writing to the same catalog. Says which process."""
+
+    exit_code = 6
+
+
 class NoAccount(UserError):
     """No account is set. Says how to set one."""
 
     exit_code = 7
+
+
+class Stopped(CatalogSyncError):
+    """A person (Ctrl+C) or the system (SIGTERM) asked to stop; what was on its way was finished."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__("stopped as asked")
+        self.exit_code = 128 + signal
 
 
 class ApiError(CatalogSyncError):
@@ -117,9 +133,16 @@ class Temporary(ApiError):
 
 
 class InDoubt(ApiError):
-    """A write went out and its answer is unknown: it may or may not have been applied."""
+    """A write went out and its answer is unknown: it may or may not have been applied.
+
+    `was_slow`: the server, or the gateway before it, took too long; less at a time may help.
+    """
 
     exit_code = 6
+
+    def __init__(self, message: str, *, status: int = 0, was_slow: bool = False) -> None:
+        super().__init__(message, status=status)
+        self.was_slow = was_slow or status == 504
 
 
 class Unauthorized(ApiError):

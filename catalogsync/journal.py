@@ -2,6 +2,10 @@
 
 SQLite in the state folder; each method is one synced transaction, so that what it recorded survives
 the end of the process at any instant. Operations are joined by their id, never by position.
+
+A run is ``running`` until it ends: ``done``, or ``stopped`` before its end. A running one whose process is gone
+was cut off. An operation is ``planned``, then ``sent`` while its request is on its way or its answer is lost, then
+has an outcome (model.Result); settling a doubt may find that it is ``planned`` still.
 """
 
 from __future__ import annotations
@@ -9,19 +13,24 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from catalogsync.api.dialect import Batch
-from catalogsync.model import Add, Change, Delete, Result, Update
-from catalogsync.plan import Plan, kind_of
+from catalogsync.errors import UserError
+from catalogsync.model import Change, Result, Stored
+from catalogsync.plan import Plan, change_of, change_record, from_json, kind_of, to_json
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY, account_id INTEGER NOT NULL, catalog_id INTEGER NOT NULL, mapping TEXT NOT NULL,
-    source TEXT NOT NULL, digest TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER,
-    state TEXT NOT NULL CHECK (state IN ('running', 'done', 'stopped')), message TEXT NOT NULL DEFAULT ''
+    source TEXT NOT NULL, digest TEXT NOT NULL, header TEXT NOT NULL, undoes INTEGER,
+    started_at INTEGER NOT NULL, ended_at INTEGER,
+    state TEXT NOT NULL CHECK (state IN ('running', 'done', 'stopped', 'superseded')),
+    message TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS batches (
     run_id INTEGER NOT NULL REFERENCES runs, number INTEGER NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL,
@@ -31,10 +40,10 @@ CREATE TABLE IF NOT EXISTS batches (
 );
 CREATE TABLE IF NOT EXISTS operations (
     run_id INTEGER NOT NULL REFERENCES runs, op INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
-    element_id INTEGER, before TEXT NOT NULL, after TEXT NOT NULL, batch INTEGER,
-    outcome TEXT NOT NULL CHECK (outcome IN ('planned', 'done', 'failed', 'conflict', 'unknown')),
+    change TEXT NOT NULL, image TEXT, element_id INTEGER, stored TEXT, updated_at INTEGER, batch INTEGER,
+    outcome TEXT NOT NULL CHECK (outcome IN ('planned', 'sent', 'done', 'failed', 'conflict', 'unknown')),
     message TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, op)
-);
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS catalogs (
     account_id INTEGER NOT NULL, catalog_id INTEGER NOT NULL, element_count INTEGER NOT NULL,
     PRIMARY KEY (account_id, catalog_id)
@@ -45,9 +54,44 @@ CREATE TABLE IF NOT EXISTS matched (
 ) WITHOUT ROWID;
 """
 
+VERSION = 2
+"""Of the tables, kept in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One change of a run and what became of it.
+
+    `image` holds the whole element before a delete, canonical text by column key, None where it was not read.
+    `stored` is what the catalog held afterwards, None where it was not read back. `batch` is the number of the
+    last request that carried it, `sent_at` when that went out, in Unix seconds.
+    """
+
+    change: Change
+    outcome: str
+    element_id: int | None
+    message: str = ""
+    image: Mapping[str, str] | None = None
+    stored: Stored | None = None
+    batch: int | None = None
+    sent_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: its plan, when and how it ended. `undoes` is the run that it takes back, None for an ordinary one."""
+
+    id: int
+    plan: Plan
+    state: str
+    started_at: int
+    ended_at: int | None
+    message: str = ""
+    undoes: int | None = None
+
 
 class Journal:
-    """The journal of one state folder. Safe to open from several processes."""
+    """The journal of one state folder. Safe to open from several processes and threads."""
 
     def __init__(self, file: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._file = file
@@ -55,7 +99,16 @@ class Journal:
         file.parent.mkdir(parents=True, exist_ok=True)
         with closing(self._connect()) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(_SCHEMA)
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            is_new = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if version != VERSION and not is_new:
+                raise UserError(f"{file} was written by another version of this program; move it away to begin anew")
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
+
+    @property
+    def folder(self) -> Path:
+        """The state folder that the journal lies in."""
+        return self._file.parent
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._file, timeout=30, isolation_level=None)
@@ -73,52 +126,99 @@ class Journal:
                 raise
             connection.execute("COMMIT")
 
-    def _now_at(self) -> int:
+    def now_at(self) -> int:
+        """The time that the journal records, in Unix seconds."""
         return int(self._clock())
 
-    def start(self, plan: Plan) -> int:
-        """Record a run with all its operations as planned; the run's id."""
+    # --- a run as it goes ---
+
+    def start(self, plan: Plan, *, undoes: int | None = None) -> int:
+        """Record a run with all its operations as planned; the run's id. What is left of earlier ones is superseded."""
+        header = to_json(replace(plan, changes=(), rejected=(), warnings=()))
         with self._transaction() as connection:
+            connection.execute(
+                "UPDATE runs SET state = 'superseded' WHERE state = 'stopped'"
+                " AND account_id = ? AND catalog_id = ? AND mapping = ?",
+                (plan.account_id, plan.catalog_id, plan.mapping),
+            )
             run_id = connection.execute(
-                "INSERT INTO runs (account_id, catalog_id, mapping, source, digest, started_at, state)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'running')",
-                (plan.account_id, plan.catalog_id, plan.mapping, plan.source, plan.digest, self._now_at()),
+                "INSERT INTO runs (account_id, catalog_id, mapping, source, digest, header, undoes, started_at, state)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running')",
+                (
+                    plan.account_id,
+                    plan.catalog_id,
+                    plan.mapping,
+                    plan.source,
+                    plan.digest,
+                    _text(header),
+                    undoes,
+                    self.now_at(),
+                ),
             ).lastrowid
             assert run_id is not None
             connection.executemany(
-                "INSERT INTO operations (run_id, op, kind, key, element_id, before, after, outcome)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, 'planned')",
-                (_operation(run_id, change) for change in plan.changes),
+                "INSERT INTO operations (run_id, op, kind, key, change, element_id, outcome)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'planned')",
+                (
+                    (run_id, c.op, kind_of(c), c.key, _text(change_record(c)), getattr(c, "id", None))
+                    for c in plan.changes
+                ),
             )
         return run_id
 
-    def sending(self, run_id: int, batch: Batch) -> None:
-        """Record a request that is about to go out."""
+    def sending(self, run_id: int, batch: Batch, images: Mapping[int, Mapping[str, str]] | None = None) -> None:
+        """Record a request that is about to go out. `images` holds by operation what is about to be deleted."""
         request = batch.request
         with self._transaction() as connection:
             connection.execute(
                 "INSERT INTO batches (run_id, number, method, path, body, sent_at, state)"
                 " VALUES (?, ?, ?, ?, ?, ?, 'sent')",
-                (run_id, batch.number, request.method, request.path, _text(request.json), self._now_at()),
+                (run_id, batch.number, request.method, request.path, _text(request.json), self.now_at()),
             )
             connection.executemany(
-                "UPDATE operations SET batch = ? WHERE run_id = ? AND op = ?",
-                ((batch.number, run_id, change.op) for change in batch.changes),
+                "UPDATE operations SET batch = ?, outcome = 'sent', image = coalesce(?, image)"
+                " WHERE run_id = ? AND op = ?",
+                ((batch.number, _image(images, change.op), run_id, change.op) for change in batch.changes),
             )
 
     def answered(self, run_id: int, batch: Batch, state: str, results: Iterable[Result], message: str = "") -> None:
-        """Record what came of a request: ``answered``, ``refused``, ``not sent`` or ``in doubt``, and each outcome."""
+        """Record what came of a request: ``answered``, ``refused`` or ``in doubt``, and each outcome that is known."""
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE batches SET answered_at = ?, state = ?, message = ? WHERE run_id = ? AND number = ?",
-                (self._now_at(), state, message, run_id, batch.number),
+                (self.now_at(), state, message, run_id, batch.number),
             )
             self._record(connection, run_id, results)
 
-    def found(self, run_id: int, results: Iterable[Result]) -> None:
-        """Record what became of operations that were settled without a request of their own."""
+    def not_sent(self, run_id: int, batch: Batch, message: str) -> None:
+        """Record that a request was certainly not processed: its operations are planned still."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE batches SET answered_at = ?, state = 'not sent', message = ? WHERE run_id = ? AND number = ?",
+                (self.now_at(), message, run_id, batch.number),
+            )
+            self._plan_again(connection, run_id, batch.changes)
+
+    def found(self, run_id: int, results: Iterable[Result], absent: Iterable[Change] = ()) -> None:
+        """Record what a look at the catalog said: outcomes, and operations that are to be sent (again)."""
         with self._transaction() as connection:
             self._record(connection, run_id, results)
+            self._plan_again(connection, run_id, absent)
+
+    def read_back(self, run_id: int, stored: Mapping[int, Stored]) -> None:
+        """Record by operation what the catalog holds after it."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE operations SET stored = ?, updated_at = ? WHERE run_id = ? AND op = ?",
+                ((_text(dict(each.values)), each.updated_at, run_id, op) for op, each in stored.items()),
+            )
+
+    @staticmethod
+    def _plan_again(connection: sqlite3.Connection, run_id: int, changes: Iterable[Change]) -> None:
+        connection.executemany(
+            "UPDATE operations SET outcome = 'planned' WHERE run_id = ? AND op = ?",
+            ((run_id, change.op) for change in changes),
+        )
 
     @staticmethod
     def _record(connection: sqlite3.Connection, run_id: int, results: Iterable[Result]) -> None:
@@ -133,8 +233,96 @@ class Journal:
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE runs SET ended_at = ?, state = ?, message = ? WHERE id = ?",
-                (self._now_at(), state, message, run_id),
+                (self.now_at(), state, message, run_id),
             )
+
+    # --- reading ---
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs, the newest first, with the number of operations by kind and outcome."""
+        with closing(self._connect()) as connection:
+            connection.row_factory = sqlite3.Row
+            columns = (
+                "id, account_id, catalog_id, mapping, source, digest, undoes, started_at, ended_at, state, message"
+            )
+            runs = [dict(row) for row in connection.execute(f"SELECT {columns} FROM runs ORDER BY id DESC")]
+            for run in runs:
+                counts = connection.execute(
+                    "SELECT outcome, kind, count(*) FROM operations WHERE run_id = ? GROUP BY outcome, kind"
+                    " ORDER BY outcome, kind",
+                    (run["id"],),
+                )
+                run["outcomes"] = {}
+                for outcome, kind, count in counts:
+                    run["outcomes"].setdefault(outcome, {})[kind] = count
+        return runs
+
+    def run(self, run_id: int) -> Run | None:
+        """One run with its plan, all changes included; None where there is none."""
+        with closing(self._connect()) as connection:
+            connection.row_factory = sqlite3.Row
+            row = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+            if row is None:
+                return None
+            changes = connection.execute("SELECT change FROM operations WHERE run_id = ? ORDER BY op", (run_id,))
+            plan = replace(
+                from_json(json.loads(row["header"]), f"run {run_id}"),
+                changes=tuple(change_of(json.loads(each["change"])) for each in changes),
+            )
+        return Run(
+            row["id"], plan, row["state"], row["started_at"], row["ended_at"], row["message"], undoes=row["undoes"]
+        )
+
+    def operations(self, run_id: int) -> list[Operation]:
+        """The operations of a run, by their ids."""
+        with closing(self._connect()) as connection:
+            connection.row_factory = sqlite3.Row
+            rows = connection.execute(
+                "SELECT operations.*, batches.sent_at FROM operations LEFT JOIN batches"
+                " ON batches.run_id = operations.run_id AND batches.number = operations.batch"
+                " WHERE operations.run_id = ? ORDER BY op",
+                (run_id,),
+            )
+            return [_operation(row) for row in rows]
+
+    def batches(self, run_id: int) -> list[dict[str, object]]:
+        """The requests of a run in their order."""
+        with closing(self._connect()) as connection:
+            connection.row_factory = sqlite3.Row
+            rows = connection.execute("SELECT * FROM batches WHERE run_id = ? ORDER BY number", (run_id,))
+            return [dict(row) for row in rows]
+
+    def unfinished(self, account_id: int | None = None, catalog_id: int | None = None) -> list[int]:
+        """The runs (of an account, of one of its catalogs) that ended before their end, the oldest first.
+
+        Cut off while running, or stopped with operations that are not done.
+        """
+        with closing(self._connect()) as connection:
+            rows = connection.execute(
+                "SELECT id FROM runs WHERE (?1 IS NULL OR account_id = ?1) AND (?2 IS NULL OR catalog_id = ?2)"
+                " AND (state = 'running'"
+                " OR state = 'stopped' AND EXISTS (SELECT 1 FROM operations WHERE run_id = runs.id"
+                " AND outcome IN ('planned', 'sent'))) ORDER BY id",
+                (account_id, catalog_id),
+            )
+            return [int(id_) for (id_,) in rows]
+
+    # --- how large catalogs are ---
+
+    def remember_count(self, account_id: int, catalog_id: int, element_count: int) -> None:
+        """Remember how many elements a catalog had when it was read."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO catalogs VALUES (?, ?, ?)", (account_id, catalog_id, element_count)
+            )
+
+    def element_count(self, account_id: int, catalog_id: int) -> int | None:
+        """How many elements a catalog had when it was last read; None where it never was."""
+        with closing(self._connect()) as connection:
+            row = connection.execute(
+                "SELECT element_count FROM catalogs WHERE account_id = ? AND catalog_id = ?", (account_id, catalog_id)
+            ).fetchone()
+        return None if row is None else int(row[0])
 
     # --- which elements a mapping's sheet has had rows for ---
 
@@ -155,54 +343,25 @@ class Journal:
             )
             return {id_ for (id_,) in rows}
 
-    # --- how large catalogs are ---
 
-    def remember_count(self, account_id: int, catalog_id: int, element_count: int) -> None:
-        """Remember how many elements a catalog had when it was read."""
-        with self._transaction() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO catalogs VALUES (?, ?, ?)", (account_id, catalog_id, element_count)
-            )
-
-    def element_count(self, account_id: int, catalog_id: int) -> int | None:
-        """How many elements a catalog had when it was last read; None where it never was."""
-        with closing(self._connect()) as connection:
-            row = connection.execute(
-                "SELECT element_count FROM catalogs WHERE account_id = ? AND catalog_id = ?", (account_id, catalog_id)
-            ).fetchone()
-        return None if row is None else int(row[0])
-
-    # --- reading ---
-
-    def runs(self) -> list[dict[str, object]]:
-        """All runs, the newest first, with the number of operations by outcome."""
-        with closing(self._connect()) as connection:
-            connection.row_factory = sqlite3.Row
-            runs = [dict(row) for row in connection.execute("SELECT * FROM runs ORDER BY id DESC")]
-            for run in runs:
-                counts = connection.execute(
-                    "SELECT outcome, count(*) FROM operations WHERE run_id = ? GROUP BY outcome", (run["id"],)
-                )
-                run["outcomes"] = {str(row[0]): int(row[1]) for row in counts}
-        return runs
-
-    def batches(self, run_id: int) -> list[dict[str, object]]:
-        """The requests of a run in their order."""
-        with closing(self._connect()) as connection:
-            connection.row_factory = sqlite3.Row
-            rows = connection.execute("SELECT * FROM batches WHERE run_id = ? ORDER BY number", (run_id,))
-            return [dict(row) for row in rows]
+def _image(images: Mapping[int, Mapping[str, str]] | None, op: int) -> str | None:
+    return _text(dict(images[op])) if images and op in images else None
 
 
-def _operation(run_id: int, change: Change) -> tuple[object, ...]:
-    match change:
-        case Add():
-            element_id, before, after = None, {}, dict(change.values)
-        case Update():
-            element_id, before, after = change.id, dict(change.before), dict(change.after)
-        case Delete():
-            element_id, before, after = change.id, {"name": change.name}, {}
-    return run_id, change.op, kind_of(change), change.key, element_id, _text(before), _text(after)
+def _operation(row: sqlite3.Row) -> Operation:
+    stored = None
+    if row["stored"] is not None:
+        stored = Stored(row["element_id"], row["updated_at"], json.loads(row["stored"]))
+    return Operation(
+        change=change_of(json.loads(row["change"])),
+        outcome=row["outcome"],
+        element_id=row["element_id"],
+        message=row["message"],
+        image=None if row["image"] is None else json.loads(row["image"]),
+        stored=stored,
+        batch=row["batch"],
+        sent_at=row["sent_at"],
+    )
 
 
 def _text(value: object) -> str:

@@ -202,3 +202,12 @@ class Result:
     outcome: Outcome
     id: int | None = None
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the catalog held after a change: the element, its ``updated_at``, canonical text of the columns written."""
+
+    id: int
+    updated_at: int
+    values: collections.abc.Mapping[str, str]

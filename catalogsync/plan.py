@@ -71,7 +71,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """Twelve characters that stand for exactly these changes to this catalog."""
-        content = [self.account_id, self.catalog_id, *(_change_record(change) for change in self.changes)]
+        content = [self.account_id, self.catalog_id, *(change_record(change) for change in self.changes)]
         text = json.dumps(content, ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
 
@@ -99,7 +99,8 @@ def kind_of(change: Change) -> str:
             return "delete"
 
 
-def _change_record(change: Change) -> dict[str, Any]:
+def change_record(change: Change) -> dict[str, Any]:
+    """A change as JSON values."""
     record = {name: getattr(change, name) for name in change.__dataclass_fields__}
     return {"kind": kind_of(change), **{k: dict(v) if isinstance(v, Mapping) else v for k, v in record.items()}}
 
@@ -146,7 +147,7 @@ def _tree(plan: Plan) -> dict[str, Any]:
         },
         "key_columns": [list(keys) for keys in plan.key_columns],
         "guards": {kind: str(ceiling) for kind, ceiling in plan.guards.items()},
-        "changes": [_change_record(change) for change in plan.changes],
+        "changes": [change_record(change) for change in plan.changes],
         "rejected": [_problem_record(problem) for problem in plan.rejected],
         "warnings": [_problem_record(problem) for problem in plan.warnings],
         "notes": list(plan.notes),
@@ -174,7 +175,7 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             mapping=str(tree["mapping"]),
             source=str(tree["source"]),
             made_at=int(tree["made_at"]),
-            changes=tuple(_change(record) for record in tree["changes"]),
+            changes=tuple(change_of(record) for record in tree["changes"]),
             columns={key: Shown(**shown) for key, shown in tree["columns"].items()},
             key_columns=tuple(tuple(keys) for keys in tree["key_columns"]),
             existing_count=int(tree["existing_count"]),
@@ -197,7 +198,8 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
     return plan
 
 
-def _change(record: dict[str, Any]) -> Change:
+def change_of(record: dict[str, Any]) -> Change:
+    """The change of JSON values."""
     values = dict(record)
     return _KINDS[values.pop("kind")](**values)
 

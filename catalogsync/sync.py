@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from catalogsync import differ, fields, guards, tables, workbook, writer
+from catalogsync import differ, fields, guards, runs, tables, workbook, writer
 from catalogsync.api.client import Client
-from catalogsync.api.dialect import Since
 from catalogsync.errors import GuardRefused, MappingError, Problem, RowsRejected, StalePlan, UserError
-from catalogsync.journal import Journal
+from catalogsync.journal import Journal, Run
 from catalogsync.mapping import MappingFile, load_mapping, resolve
 from catalogsync.model import Add, Catalog, Ceiling, Column, Delete, Schema, Update
 from catalogsync.model import Mapping as SheetMapping
@@ -70,8 +68,13 @@ def plan(
     journal: Journal,
     options: PlanOptions | None = None,
     watch: Watch | None = None,
+    *,
+    prepare: Callable[[Schema], None] | None = None,
 ) -> Planned:
     """What would change in the catalog. Sends GETs only.
+
+    `prepare` is called when the catalog is known, before its elements are read: an import that is going to write
+    takes the catalog's lock there, and settles what an earlier run left in doubt.
 
     Raises SheetError, MappingError and, with `strict`, RowsRejected; ApiError where the account does not answer.
     """
@@ -83,7 +86,10 @@ def plan(
     schema = _schema(client, catalog, file)
     mapping = resolve(file, schema, sheet.headers)
     desired = tables.desired_table(sheet, mapping)
+    if prepare:
+        prepare(schema)
     watch.step(f"Fetching {catalog.name}", None)
+    made_at = client.server_now_at()
     elements = _fetch(client, journal, schema, tables.wanted_columns(mapping.columns), watch)
     existing = tables.existing_table(elements, mapping, desired.seen)
 
@@ -110,7 +116,7 @@ def plan(
         catalog_name=catalog.name,
         mapping=mapping.name,
         source=_source(sheet),
-        made_at=int(time.time()),
+        made_at=made_at,
         changes=changes,
         columns=_shown(mapping, schema),
         key_columns=tuple(tuple(column.key for column in entry) for entry in mapping.keys),
@@ -165,14 +171,18 @@ def _source(sheet: Sheet) -> str:
 def _shown(mapping: SheetMapping, schema: Schema) -> dict[str, Shown]:
     titles = {column.key: column.header for column in mapping.columns}
     return {
-        column.key: Shown(
-            title=titles.get(column.key, _title(column)),
-            type=column.type,
-            captions=_captions(column),
-            timezone=schema.timezone if column.type == "date_time" else "",
-        )
+        column.key: _shown_as(column, schema, titles.get(column.key, ""))
         for column in tables.wanted_columns(mapping.columns)
     }
+
+
+def _shown_as(column: Column, schema: Schema, title: str = "") -> Shown:
+    return Shown(
+        title=title or _title(column),
+        type=column.type,
+        captions=_captions(column),
+        timezone=schema.timezone if column.type == "date_time" else "",
+    )
 
 
 def _captions(column: Column) -> dict[str, str]:
@@ -246,16 +256,48 @@ def apply(
     client: Client,
     journal: Journal,
     schema: Schema,
+    options: writer.WriteOptions | None = None,
     *,
     matched_ids: Iterable[int] = (),
+    undoes: int | None = None,
     watch: Watch | None = None,
 ) -> writer.Report:
-    """Send a plan's changes. Guards and staleness are checked by the caller, before."""
+    """Send a plan's changes. Guards and staleness are checked by the caller, before, under the catalog's lock."""
     watch = watch or Watch()
     watch.step(f"Writing {made.catalog_name}", len(made.changes))
-    report = writer.apply(made, schema, client, journal, progress=watch.count)
+    report = writer.apply(made, schema, client, journal, options, undoes=undoes, progress=watch.count)
     remember(made, journal, [*matched_ids, *writer.element_ids(report.results)])
     return report
+
+
+def schema_of(run: Run, client: Client) -> Schema:
+    """The schema of a run's catalog. Raises UserError where the account is another one."""
+    schema = client.schema(client.catalog(str(run.plan.catalog_id)))
+    if schema.account_id != run.plan.account_id:
+        raise UserError(f"run {run.id} is of account {run.plan.account_id}, this is account {schema.account_id}")
+    return schema
+
+
+def resume(
+    run: Run, client: Client, journal: Journal, schema: Schema, options: writer.WriteOptions, watch: Watch | None = None
+) -> tuple[Plan, writer.Report | None, tuple[Problem, ...]]:
+    """Send what is left of a run that ended early, after what was in doubt has been settled.
+
+    The plan of what was left, its report (None where nothing was left), and what was left out as overtaken.
+    """
+    left, overtaken = runs.remaining(run, journal.operations(run.id), schema, client)
+    if not left.changes:
+        return left, None, overtaken
+    return left, apply(left, client, journal, schema, options, watch=watch), overtaken
+
+
+def undo_plan(run: Run, client: Client, journal: Journal, schema: Schema) -> Plan:
+    """The plan that takes a run back, as far as nobody changed since what it wrote."""
+    operations = journal.operations(run.id)
+    added = sum(isinstance(operation.change, Add) and operation.outcome == "done" for operation in operations)
+    count = (journal.element_count(schema.account_id, schema.catalog_id) or run.plan.existing_count) + added
+    shown = {column.key: _shown_as(column, schema) for column in tables.all_columns(schema)}
+    return runs.taken_back(run, operations, schema, client, element_count=count, shown=shown)
 
 
 def remember(made: Plan, journal: Journal, element_ids: Iterable[int]) -> None:
@@ -263,10 +305,12 @@ def remember(made: Plan, journal: Journal, element_ids: Iterable[int]) -> None:
     journal.remember_matched(made, element_ids)
 
 
-def check_stored(made: Plan, client: Client, watch: Watch | None = None) -> Schema:
+def check_stored(
+    made: Plan, client: Client, watch: Watch | None = None, *, prepare: Callable[[Schema], None] | None = None
+) -> Schema:
     """Whether a stored plan still fits the catalog; its schema. Raises StalePlan with everything that changed.
 
-    Looks at every element that the plan touches, and at the elements that are newer than the plan.
+    `prepare` as for `plan`. Looks at every element that the plan touches, and at those that are newer than the plan.
     """
     watch = watch or Watch()
     watch.step("Checking the plan", None)
@@ -274,6 +318,8 @@ def check_stored(made: Plan, client: Client, watch: Watch | None = None) -> Sche
     schema = client.schema(catalog)
     if schema.account_id != made.account_id:
         raise StalePlan(f"the plan is for account {made.account_id}, this is account {schema.account_id}")
+    if prepare:
+        prepare(schema)
     problems = [
         *_stale_columns(made, schema),
         *_stale_elements(made, schema, client),
@@ -310,17 +356,9 @@ def _stale_elements(made: Plan, schema: Schema, client: Client) -> Iterable[Prob
 
 def _taken_keys(made: Plan, schema: Schema, client: Client) -> Iterable[Problem]:
     """Adds whose key an element holds that is newer than the plan."""
-    added = {change.key for change in made.changes if isinstance(change, Add)}
-    if not added:
-        return
-    columns = {column.key: column for column in tables.columns_of(made.columns, schema)}
-    keys = tuple(tuple(columns[key] for key in entry) for entry in made.key_columns)
-    since = Since(made.max_id, made.max_updated_at)
-    newer = client.elements(schema, tuple(columns.values()), expected_rows=made.existing_count, since=since)
-    for texts in tables.alternative_keys(newer, keys):
-        for id_, key in zip(newer["id"], texts, strict=True):
-            if key in added:
-                yield Problem(tables.key_text(str(key)), f"was added meanwhile, as element {id_}")
+    added = [change for change in made.changes if isinstance(change, Add)]
+    for key, id_ in runs.keys_taken(made, added, schema, client).items():
+        yield Problem(tables.key_text(key), f"was added meanwhile, as element {id_}")
 
 
 # --- export --------------------------------------------------------------------------------------------------
@@ -351,11 +389,11 @@ def export(
 
 def all_columns(schema: Schema) -> tuple[Column, ...]:
     """A column for the name, for every field, and for every subtype of a composite field."""
-    columns = [Column(header="Name", field=None)]
-    for entry in schema.fields:
-        for subtype in fields.SUBTYPES.get(entry.type, ("",)):
-            column = Column(header="", field=entry, subtype=subtype, timezone=schema.timezone)
-            columns.append(dataclasses.replace(column, header=_title(column)))
+    columns = [
+        dataclasses.replace(column, header=_title(column))
+        for column in tables.all_columns(schema)
+        if column.subtype != fields.OTHER_PARTS
+    ]
     repeated = pd.Series([column.header for column in columns]).duplicated(keep=False)
     return tuple(
         dataclasses.replace(column, header=f"{column.header} ({column.key})") if is_repeated else column

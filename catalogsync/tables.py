@@ -295,6 +295,17 @@ def columns_of(keys: Iterable[str], schema: model.Schema) -> tuple[model.Column,
     return wanted_columns(tuple(columns))
 
 
+def all_columns(schema: model.Schema) -> tuple[model.Column, ...]:
+    """Bare columns for the name and everything that an element of the catalog can hold."""
+    return wanted_columns(
+        tuple(
+            model.Column(header="", field=field, subtype=subtype, timezone=schema.timezone)
+            for field in schema.fields
+            for subtype in fields.SUBTYPES.get(field.type, ("",))
+        )
+    )
+
+
 def existing_table(elements: pd.DataFrame, mapping: model.Mapping, seen: pd.Index) -> Existing:
     """The existing table of a catalog's elements.
 

@@ -16,14 +16,16 @@ PACKAGE = Path(catalogsync.__file__).parent
 
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model"),
-    ("fields", "plan", "reader", "state", "yamlfile", "api.dialect"),
+    ("fields", "plan", "reader", "state", "stopping", "lock", "readback", "yamlfile", "api.dialect"),
     ("api.wire", "api.pages", "api.reading"),
     ("api.v2_answers",),
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),
     ("mapping", "tables", "differ", "guards", "workbook", "journal", "api.v4", "api.transport", "api.auth"),
     ("api.client",),
+    ("settling",),
     ("writer",),
+    ("runs",),
     ("sync",),
     ("cli",),
     ("__main__",),

@@ -37,6 +37,7 @@ from tests.api.helpers import (
 )
 
 READ_AT = NOW - 86_400
+ONE_BY_ONE = writer.WriteOptions(settle_s=0, in_flight=1)
 OLDER = "Last modified date is older than in database"
 
 
@@ -76,7 +77,8 @@ def delete(op: int, number: int) -> Delete:
 
 
 def apply(client: Client, journal: Journal, *changes: Change, batch_size: int = 250) -> writer.Report:
-    return writer.apply(made_plan(*changes, batch_size=batch_size), SCHEMA, client, journal)
+    """One batch after the other, and no settling time."""
+    return writer.apply(made_plan(*changes, batch_size=batch_size), SCHEMA, client, journal, ONE_BY_ONE)
 
 
 def states(journal: Journal, run_id: int) -> list[Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
@@ -54,6 +56,7 @@ class Client:
         self._transport = transport
         self.requests_sent = 0
         self._counting = threading.Lock()
+        self._ahead_s = 0.0
 
     def __enter__(self) -> Client:
         return self
@@ -73,7 +76,15 @@ class Client:
     def _send(self, request: Request) -> Response:
         with self._counting:
             self.requests_sent += 1
-        return self._transport.send(request)
+        response = self._transport.send(request)
+        stamp = response.headers.get("Runtime-Timestamp", "")
+        if stamp.isdecimal():
+            self._ahead_s = int(stamp) - time.time()
+        return response
+
+    def server_now_at(self) -> int:
+        """The server's time in Unix seconds, never ahead of it: by its latest ``Runtime-Timestamp`` (notes 1)."""
+        return math.floor(time.time() + self._ahead_s)
 
     def _run(self, flow: Flow[T]) -> T:
         """A conversation, to its end."""
@@ -216,6 +227,10 @@ class Client:
     def read_refusal(self, batch: Batch, error: Refused) -> list[Result]:
         """The changes that a refusal of a whole request names; none where it names none."""
         return self._dialect.read_refusal(batch, error.body)
+
+    def with_names(self, batch: Batch, error: Refused, names: Mapping[int, str]) -> Batch | None:
+        """The batch with the elements' names in its updates, where their absence is all that a refusal names."""
+        return self._dialect.with_names(batch, error.body, names)
 
     def write(self, batch: Batch) -> list[Result]:
         """Send a batch: one result per change. Raises ApiError where the request as a whole failed."""

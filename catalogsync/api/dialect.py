@@ -160,3 +160,6 @@ class Dialect(Protocol):
 
     def read_refusal(self, batch: Batch, body: Any) -> list[Result]:
         """The changes that a refusal of a whole batch names; nothing of the batch was stored."""
+
+    def with_names(self, batch: Batch, body: Any, names: Mapping[int, str]) -> Batch | None:
+        """The batch with the elements' names (by id) in its updates, where a refusal asks for nothing else."""

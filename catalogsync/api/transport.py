@@ -110,11 +110,14 @@ class HttpTransport:
     def _no_answer(self, request: Request, error: requests.RequestException) -> Temporary | InDoubt:
         if isinstance(error, requests.ConnectTimeout) or _was_never_connected(error):
             return Temporary(f"no connection to {self._url}")
-        what = "no answer in time" if isinstance(error, requests.Timeout) else "the connection broke"
-        return self._lost(request, f"{what}: {request.method} {request.path}")
+        was_slow = isinstance(error, requests.Timeout)
+        what = "no answer in time" if was_slow else "the connection broke"
+        return self._lost(request, f"{what}: {request.method} {request.path}", was_slow=was_slow)
 
-    def _lost(self, request: Request, what: str, status: int = 0) -> Temporary | InDoubt:
-        return Temporary(what, status=status) if request.is_repeatable else InDoubt(what, status=status)
+    def _lost(self, request: Request, what: str, status: int = 0, *, was_slow: bool = False) -> Temporary | InDoubt:
+        if request.is_repeatable:
+            return Temporary(what, status=status)
+        return InDoubt(what, status=status, was_slow=was_slow)
 
     def _checked(self, request: Request, answer: requests.Response) -> Response:
         status = answer.status_code

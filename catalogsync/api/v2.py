@@ -189,6 +189,9 @@ class V2:
         """None: v2 refuses a request as a whole, without naming an entry (notes 3.4)."""
         return []
 
+    def with_names(self, batch: Batch, body: Any, names: Mapping[int, str]) -> None:
+        """Never: v2 takes updates without names."""
+
 
 # --- writing -------------------------------------------------------------------------------------------------
 

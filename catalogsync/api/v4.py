@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from catalogsync.api import v2
@@ -171,6 +172,19 @@ class V4:
                 id_ = None if isinstance(change, Add) else change.id
                 results[change.op] = Result(change.op, "failed", id_, words or "refused")
         return list(results.values())
+
+    def with_names(self, batch: Batch, body: Any, names: Mapping[int, str]) -> Batch | None:
+        """Whether a server insists on names in updates is open (notes 8, Q23): it then gets those it has."""
+        errors = [
+            (error.get("code"), error.get("path"))
+            for entry in entries_of(mapping_of(body).get("validation-errors"))
+            for error in map(mapping_of, entries_of(entry.get("errors")))
+        ]
+        updates = [change for change in batch.changes if isinstance(change, Update)]
+        if not errors or set(errors) != {("FieldMissing", "name")} or any(c.id not in names for c in updates):
+            return None
+        entries = [{**entry, "name": entry.get("name", names.get(entry.get("id", 0)))} for entry in batch.request.json]
+        return replace(batch, request=replace(batch.request, json=entries))
 
 
 def _custom_values(item: Mapping[str, Any]) -> Iterator[tuple[int, Sequence[Any]]]:

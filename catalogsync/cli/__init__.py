@@ -9,6 +9,7 @@ import importlib
 import logging
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Mapping
 from io import TextIOWrapper
@@ -24,6 +25,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "apply": ("apply", "Apply a stored plan, exactly as it was shown."),
     "import": ("import_", "Plan, show, ask, apply."),
     "export": ("export", "Write a catalog to a workbook or CSV file."),
+    "history": ("history", "List what ran, and every change of a run."),
+    "resume": ("resume", "Finish a run that ended early."),
+    "undo": ("undo", "Take a run back."),
     "catalogs": ("catalogs", "List, add, update and delete the lists themselves."),
     "fields": ("fields", "Show a catalog's custom fields, types and options."),
     "emulator": ("emulator", "Run the emulator as a server of its own."),
@@ -74,7 +78,12 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
     logging.getLogger().addHandler(logging.NullHandler())  # without a handler, libraries' warnings reach stderr
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if any(thread.name.startswith("catalogsync-batch") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # asked to stop, and an answer did not come in time: the journal knows
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -13,12 +13,15 @@ from catalogsync.model import Ceiling
 
 @click.command("apply")
 @click.argument("plan_path", metavar="PLAN", type=click.Path(path_type=Path))
+@common.write_options
 @common.guard_options
 @common.allow_option
 @common.json_option
 @common.rate_options
 def command(
     plan_path: Path,
+    settle: float,
+    no_recheck: bool,
     max_delete: Ceiling | None,
     max_update: Ceiling | None,
     max_add: Ceiling | None,
@@ -34,10 +37,14 @@ def command(
 
     made = load_plan(plan_path)
     journal = common.journal()
-    with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
+    with (
+        common.connected(rps=rps) as client,
+        common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
+        common.progress(quiet=quiet) as watch,
+    ):
         sync.check_guards(made, common.ceilings_of(delete=max_delete, update=max_update, add=max_add), allow)
-        schema = sync.check_stored(made, client, watch)
-        report = sync.apply(made, client, journal, schema, watch=watch)
+        schema = sync.check_stored(made, client, watch, prepare=lambda schema: writing.begin(schema, client, journal))
+        report = sync.apply(made, client, journal, schema, writing.options, watch=watch)
     if as_json:
         click.echo(json.dumps(render.report_json(report), ensure_ascii=False, indent=2))
     else:

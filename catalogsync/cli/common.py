@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,14 +19,16 @@ from catalogsync.model import Ceiling
 
 if TYPE_CHECKING:
     from catalogsync.api.client import Client
-    from catalogsync.journal import Journal
+    from catalogsync.journal import Journal, Run
+    from catalogsync.model import Schema
     from catalogsync.reader import ReadOptions
     from catalogsync.sync import Watch
+    from catalogsync.writer import WriteOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-EXIT_ORDER = (7, 1, 6, 4, 5, 3, 2, 0)
-"""Which exit code counts where several apply."""
+EXIT_ORDER = (130, 143, 7, 1, 6, 4, 5, 3, 2, 0)
+"""Which exit code counts where several apply; one that was asked to stop says so in any case."""
 
 
 def worst(codes: Iterable[int]) -> int:
@@ -94,6 +98,17 @@ guard_options = options(
     option("--max-add", type=CeilingType(), help="At most so many adds, or percent."),
 )
 allow_option = option("--allow", env=False, metavar="DIGEST", default="", help="Let this one plan past its ceilings.")
+write_options = options(
+    option(
+        "--settle",
+        type=click.FloatRange(min=0),
+        default=10.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long an add whose answer was lost may still land before it is sent again.",
+    ),
+    option("--no-recheck", is_flag=True, help="No look just before deletes and v4 updates."),
+)
 json_option = option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 yes_option = option("--yes", env=False, is_flag=True, help="Do not ask.")
 
@@ -146,12 +161,66 @@ def connected(*, rps: float) -> Iterator[Client]:
         yield client
 
 
+@contextmanager
+def writing(*, settle: float, no_recheck: bool, quiet: bool = False) -> Iterator[Writing]:
+    """What a command that writes needs: its options, and the catalog's lock once the catalog is known.
+
+    Ctrl+C and SIGTERM ask it to stop: what is on its way is finished. A second one ends it at once.
+    """
+    from catalogsync.stopping import Stop
+    from catalogsync.writer import WriteOptions
+
+    stop = Stop()
+
+    def on_signal(number: int, _frame: object) -> None:
+        if stop or not stop.is_heeded:
+            raise SystemExit(128 + number)
+        stop.ask(number)
+        say("Stopping: finishing what is on its way (once more to stop at once).")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with ExitStack() as held:
+            yield Writing(WriteOptions(settle_s=settle, recheck=not no_recheck, stop=stop), held, quiet)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """A command that is going to write."""
+
+    options: WriteOptions
+    _held: ExitStack
+    _quiet: bool
+
+    def begin(self, schema: Schema, client: Client, journal: Journal) -> None:
+        """Take the catalog's lock, then settle what an earlier run left in doubt. Raises CatalogBusy."""
+        from catalogsync import runs
+        from catalogsync.cli import render
+        from catalogsync.lock import exclusive
+
+        self._held.enter_context(exclusive(journal.folder, schema.account_id, schema.catalog_id))
+        for recovered in runs.recover(schema, client, journal, self.options):
+            if not self._quiet:
+                say(render.recovered_words(recovered))
+
+
 def journal() -> Journal:
     """The journal in the state folder."""
     from catalogsync.journal import Journal
     from catalogsync.state import state_folder
 
     return Journal(state_folder() / "journal.sqlite")
+
+
+def run_of(journal: Journal, run_id: int) -> Run:
+    """A run of the journal. Raises UserError where there is none."""
+    run = journal.run(run_id)
+    if run is None:
+        raise UserError(f"there is no run {run_id}; `catalogsync history` lists them")
+    return run
 
 
 def _say_waiting(reason: str) -> None:

@@ -18,6 +18,7 @@ from catalogsync.model import Ceiling
 @common.yes_option
 @common.read_options
 @common.plan_options
+@common.write_options
 @common.guard_options
 @common.allow_option
 @common.option("-v", "--verbose", is_flag=True, help="Every change and problem, however many.")
@@ -36,6 +37,8 @@ def command(
     batch: int,
     delete_unseen: bool,
     delete_linked: bool,
+    settle: float,
+    no_recheck: bool,
     max_delete: Ceiling | None,
     max_update: Ceiling | None,
     max_add: Ceiling | None,
@@ -55,9 +58,20 @@ def command(
         ceilings=common.ceilings_of(delete=max_delete, update=max_update, add=max_add),
     )
     journal = common.journal()
-    with common.connected(rps=rps) as client:
+    with (
+        common.connected(rps=rps) as client,
+        common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
+    ):
         with common.progress(quiet=quiet) as watch:
-            planned = sync.plan(sheet, mapping_path, client, journal, options, watch)
+            planned = sync.plan(
+                sheet,
+                mapping_path,
+                client,
+                journal,
+                options,
+                watch,
+                prepare=lambda schema: writing.begin(schema, client, journal),
+            )
         made = planned.plan
         if not as_json:
             if not quiet:
@@ -75,7 +89,15 @@ def command(
             with common.progress(quiet=quiet) as watch:
                 if not yes:  # the question may have stood there for an hour
                     sync.check_stored(made, client, watch)
-                report = sync.apply(made, client, journal, planned.schema, matched_ids=planned.matched_ids, watch=watch)
+                report = sync.apply(
+                    made,
+                    client,
+                    journal,
+                    planned.schema,
+                    writing.options,
+                    matched_ids=planned.matched_ids,
+                    watch=watch,
+                )
         else:
             sync.remember(made, journal, planned.matched_ids)
     if as_json:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,8 +15,11 @@ from catalogsync.api.transport import PACE_SHARE
 from catalogsync.cli import printable
 from catalogsync.errors import Problem
 from catalogsync.fields import show
-from catalogsync.model import NAME, Add, Column, Delete, Field, Update
-from catalogsync.plan import Plan, kind_of
+from catalogsync.journal import Operation, Run
+from catalogsync.model import NAME, Add, Change, Column, Delete, Field, Update
+from catalogsync.plan import Plan, change_record, kind_of
+from catalogsync.readback import Difference
+from catalogsync.runs import Recovered
 from catalogsync.tables import key_text
 from catalogsync.writer import Report
 
@@ -164,16 +169,40 @@ def print_report(plan: Plan, report: Report) -> None:
     for outcome, title in (
         ("conflict", "Somebody edited these meanwhile; left as they are:"),
         ("failed", "Refused by the account:"),
-        ("unknown", "Not known whether they were written; run again to find out:"),
+        ("unknown", "Not known whether these were written:"),
     ):
         problems = [
             Problem(f"{key_text(changes[r.op].key)} ({kind_of(changes[r.op])})", r.message)
             for r in report.with_outcome(outcome)
         ]
         print_problems(title, problems)
+    for is_loss, title in (
+        (True, "The catalog lost a part of these:"),
+        (False, "The catalog stored these its own way:"),
+    ):
+        print_problems(title, [_difference(plan, changes, d) for d in report.differences if d.is_loss == is_loss])
     if report.stopped_by:
         _line(out, f"Stopped: {report.stopped_by}")
-        _line(out, f"{len(report.unsent)} changes were not sent. Run the command again.")
+    if report.unsent:
+        _line(out, f"{len(report.unsent)} changes were not sent. Run the command again, or: catalogsync resume")
+
+
+def _difference(plan: Plan, changes: Mapping[int, Change], difference: Difference) -> Problem:
+    sent, stored = (words(plan, difference.column_key, text) for text in (difference.sent, difference.stored))
+    if difference.kind == "cut":
+        stored = f"the first {len(difference.stored)} of {len(difference.sent)} characters"
+    what = f"{_title(plan, difference.column_key)} {difference.kind}: “{sent}” is stored as {stored or 'nothing'}"
+    return Problem(key_text(changes[difference.op].key), what)
+
+
+def recovered_words(recovered: Recovered) -> str:
+    """What became of a run that was cut off, in a line."""
+    counts = Counter(result.outcome for result in recovered.results)
+    told = [f"{counts['done']} of its changes in doubt turned out to be written"] if counts["done"] else []
+    told += [f"{r.outcome}: {r.message}" for r in recovered.results if r.outcome != "done"]
+    if recovered.planned_count:
+        told.append(f"{recovered.planned_count} were not sent")
+    return f"Run {recovered.run_id} was cut off; settled. {'; '.join(told) or 'Nothing was in doubt'}."
 
 
 def report_json(report: Report) -> dict[str, object]:
@@ -183,6 +212,10 @@ def report_json(report: Report) -> dict[str, object]:
         "write_requests": report.write_requests,
         "stopped_by": str(report.stopped_by) if report.stopped_by else None,
         "not_sent": len(report.unsent),
+        "differences": [
+            {"op": d.op, "column": d.column_key, "sent": d.sent, "stored": d.stored, "kind": d.kind}
+            for d in report.differences
+        ],
         "results": [
             {"op": r.op, "outcome": r.outcome, "element_id": r.id, "message": r.message} for r in report.results
         ],
@@ -193,9 +226,71 @@ def report_exit_codes(plan: Plan, report: Report) -> Iterator[int]:
     """Every exit code that a run's outcome asks for."""
     if report.stopped_by:
         yield report.stopped_by.exit_code
+    elif report.unsent:
+        yield 6
     if report.with_outcome("unknown"):
         yield 6
     if report.with_outcome("conflict"):
         yield 5
     if plan.rejected_rows or report.with_outcome("failed"):
         yield 3
+
+
+# --- history -------------------------------------------------------------------------------------------------
+
+
+def run_row(run: Mapping[str, Any], started: str) -> Sequence[str]:
+    """A run as a row of the overview."""
+    counts: Counter[str] = Counter()
+    for outcome, kinds in run["outcomes"].items():
+        for kind, count in kinds.items():
+            counts[f"{_DONE[kind]}" if outcome == "done" else outcome] += count
+    told = ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"
+    source = str(run["source"]).rstrip(": ").removesuffix("!row")
+    state = f"{run['state']} (undoes {run['undoes']})" if run["undoes"] else str(run["state"])
+    return str(run["id"]), started, str(run["catalog_id"]), source, state, told
+
+
+_DONE = {"add": "added", "update": "updated", "delete": "deleted"}
+
+
+def print_run(run: Run, operations: Sequence[Operation], started: str) -> None:
+    """A run: every change, old and new, and what became of it."""
+    out = console()
+    title = f"Run {run.id}, {started}, {run.state}: {run.plan.source.rstrip(': ').removesuffix('!row')}"
+    out.print(Text(printable(title), style="bold"))
+    rows = []
+    for operation in operations:
+        for n, (field, before, after) in enumerate(_lines(run.plan, operation.change)):
+            outcome = f"{operation.outcome} {operation.message}".strip() if n == 0 else ""
+            first = (_MARKS[kind_of(operation.change)][0], key_text(operation.change.key)) if n == 0 else ("", "")
+            rows.append((*first, field, before, after, outcome, str(operation.element_id or "") if n == 0 else ""))
+    print_table("", ("", "Key", "Field", "Before", "After", "Outcome", "Element"), rows)
+
+
+def run_json(run: Run, operations: Sequence[Operation]) -> dict[str, Any]:
+    """A run with all its changes as JSON values."""
+    return {
+        "id": run.id,
+        "account_id": run.plan.account_id,
+        "catalog_id": run.plan.catalog_id,
+        "mapping": run.plan.mapping,
+        "source": run.plan.source,
+        "digest": run.plan.digest,
+        "state": run.state,
+        "undoes": run.undoes,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "message": run.message,
+        "operations": [
+            {
+                **change_record(operation.change),
+                "outcome": operation.outcome,
+                "message": operation.message,
+                "element_id": operation.element_id,
+                "image": operation.image,
+                "stored": dict(operation.stored.values) if operation.stored else None,
+            }
+            for operation in operations
+        ],
+    }

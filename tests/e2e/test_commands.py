@@ -110,7 +110,7 @@ def test_the_number_of_requests_follows_the_batch(start: Start, tmp_path: Path) 
 
     assert shell.plan(sheet, "-m", mapping, "--batch", 5)["write_requests"] == 5
     assert shell("import", sheet, "-m", mapping, "--batch", 5, "--yes", "--rps", 0) == 0
-    assert [len(body["add"]) for body in shell.posts] == [5, 5, 5, 5, 3]
+    assert sorted(len(body["add"]) for body in shell.posts) == [3, 5, 5, 5, 5]  # several are on their way at once
 
 
 # --- import ---
@@ -229,19 +229,14 @@ def test_an_edit_made_between_plan_and_write_is_reported_and_survives(start: Sta
     assert {e["id"]: e["Price"] for e in shell.elements()} == {500: ["10"], 501: ["777"], 502: ["12"]}
 
 
-def test_a_lost_answer_stops_the_run_and_the_next_one_ends_with_one_element_per_key(
-    start: Start, tmp_path: Path
-) -> None:
+def test_a_lost_answer_is_settled_and_every_key_is_there_once(start: Start, tmp_path: Path) -> None:
     shell = start(catalog_of(FIELDS))
     sheet, mapping = write(tmp_path, rows(20))
     shell.emulator.fault("504 after POST nth=2")
 
-    assert shell("import", sheet, "-m", mapping, "--yes", "--batch", 6, "--rps", 0) == 6
-    assert len(shell.posts) == 2
-    assert "Run the command again" in shell.out
-
     assert shell("import", sheet, "-m", mapping, "--yes", "--batch", 6, "--rps", 0) == 0
     assert sorted(element["Code"][0] for element in shell.elements()) == [f"{n:03}" for n in range(20)]
+    assert shell.plan(sheet, "-m", mapping)["changes"] == []
 
 
 # --- missing and guards ---

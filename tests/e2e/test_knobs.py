@@ -17,7 +17,6 @@ KNOWN_LIMITS = {
     # What the client cannot mend, only tell: (knob, dialect) → exit codes of the import and of the plan after it.
     ("omitted_fields=wipe", "v2"): (0, 2),  # the server drops what an update does not name: the next plan shows it
     ("omitted_fields=wipe", "v4"): (0, 2),
-    ("v4_name_required=true", "v4"): (3, 2),  # rows whose name does not change are refused, and told
 }
 
 
