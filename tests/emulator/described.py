@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from catalogsync.emulator.forms import FORM
 from catalogsync.emulator.server import Emulator
 
-from .conftest import SEED
+from .conftest import NOW, SEED, Clock
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -25,8 +26,16 @@ ANYTHING = st.recursive(
 IN_PATH = st.text(st.characters(exclude_characters="/.\\", exclude_categories=["Cs"]), min_size=1, max_size=5)
 
 
+@contextmanager
+def account() -> Iterator[Emulator]:
+    """The account that the description is of: the seed's, with a group of fields."""
+    with Emulator(seed=SEED, rps=0, clock=Clock(NOW)) as emulator:
+        emulator.store.add_group(4220, "Sizes", 20)
+        yield emulator
+
+
 def _described() -> dict[str, Any]:
-    with Emulator(seed=SEED, rps=0) as emulator:
+    with account() as emulator:
         return dict(requests.get(f"{emulator.url}/_emulator/openapi.json", timeout=10).json())
 
 
@@ -80,17 +89,18 @@ WRITES = [name for name, operation in OPERATIONS.items() if operation.bodies]
 @st.composite
 def calls(draw: st.DrawFn, operation: Operation) -> dict[str, Any]:
     """Arguments of ``requests.Session.request``, without the scheme and host of the URL."""
+    values = _Values(spoilt=draw(_one_in(3)))
     parts, query = {}, []
     for told in operation.told["parameters"]:
         if told["in"] == "path":
-            parts[told["name"]] = draw(values_of(told["schema"]) | values_of(told["schema"]) | IN_PATH)
+            parts[told["name"]] = draw(IN_PATH if draw(_one_in(10)) else values.of(told["schema"]))
         elif draw(st.booleans()):
-            value = draw(values_of(told["schema"]))
+            value = draw(values.of(told["schema"]))
             query += [(told["name"], _text(each)) for each in (value if isinstance(value, list) else [value])]
     call: dict[str, Any] = {"method": operation.method, "url": operation.target(**parts) + "?" + urlencode(query)}
     if content := operation.bodies:
         content_type = draw(st.sampled_from(sorted(content)))
-        value = draw(values_of(content[content_type]["schema"]))
+        value = draw(values.of(content[content_type]["schema"]))
         call["headers"] = {"Content-Type": content_type}
         if content_type == FORM:
             call["data"] = urlencode([(_text(key), _text(text)) for key, text in _pairs("", value)]).encode()
@@ -99,40 +109,50 @@ def calls(draw: st.DrawFn, operation: Operation) -> dict[str, Any]:
     return call
 
 
-def values_of(schema: dict[str, Any], depth: int = 0) -> st.SearchStrategy[Any]:
-    """Values that a schema allows, its examples more often than others, and now and then one it does not."""
-    examples = schema.get("examples", [])
-    if "$ref" in schema:
-        return values_of(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]], depth)
-    allowed = _allowed(schema, depth)
-    if examples:
-        allowed = st.sampled_from(examples) | allowed
-    return st.integers(0, 19).flatmap(lambda dice: ANYTHING if dice == 0 and depth else allowed)
+def _one_in(times: int) -> st.SearchStrategy[bool]:
+    return st.integers(1, times).map(lambda dice: dice == times)
 
 
-def _allowed(schema: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
-    if "anyOf" in schema:
-        return st.one_of([values_of(each, depth) for each in schema["anyOf"]])
-    if "enum" in schema:
-        return st.sampled_from(schema["enum"])
-    kind = schema.get("type")
-    if kind == "object":
-        fields = {name: values_of(each, depth + 1) for name, each in schema["properties"].items()}
-        required = {name: fields.pop(name) for name in schema["required"]}
-        return st.fixed_dictionaries(required, optional=fields)
-    if kind == "array":
-        least, most = schema.get("minItems", 0), min(schema.get("maxItems", 3), 3)
-        return st.lists(values_of(schema["items"], depth + 1), min_size=least, max_size=most)
-    simple: dict[str | None, st.SearchStrategy[Any]] = {
-        "integer": st.integers(min_value=schema.get("minimum")),
-        "number": st.floats(allow_nan=False, allow_infinity=False),
-        "boolean": st.booleans(),
-        "null": st.none(),
-        "string": st.from_regex(schema["pattern"])
-        if "pattern" in schema
-        else st.text(min_size=schema.get("minLength", 0), max_size=300),
-    }
-    return simple.get(kind, ANYTHING)
+@dataclass(frozen=True)
+class _Values:
+    """Values that a schema allows, its examples more often than others; if `spoilt`, some that it does not."""
+
+    spoilt: bool
+
+    def of(self, schema: dict[str, Any], depth: int = 0) -> st.SearchStrategy[Any]:
+        if "$ref" in schema:
+            return self.of(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]], depth)
+        allowed = self._allowed(schema, depth)
+        if examples := schema.get("examples"):
+            others, known = allowed, st.sampled_from(examples)
+            allowed = _one_in(8).flatmap(lambda other: others if other else known)
+        if not self.spoilt or not depth:
+            return allowed
+        return _one_in(12).flatmap(lambda other: ANYTHING if other else allowed)
+
+    def _allowed(self, schema: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
+        if "anyOf" in schema:
+            return st.one_of([self.of(each, depth) for each in schema["anyOf"]])
+        if "enum" in schema:
+            return st.sampled_from(schema["enum"])
+        kind = schema.get("type")
+        if kind == "object":
+            fields = {name: self.of(each, depth + 1) for name, each in schema["properties"].items()}
+            required = {name: fields.pop(name) for name in schema["required"]}
+            return st.fixed_dictionaries(required, optional=fields)
+        if kind == "array":
+            least, most = schema.get("minItems", 0), min(schema.get("maxItems", 3), 3)
+            return st.lists(self.of(schema["items"], depth + 1), min_size=least, max_size=most)
+        simple: dict[str | None, st.SearchStrategy[Any]] = {
+            "integer": st.integers(min_value=schema.get("minimum")),
+            "number": st.floats(allow_nan=False, allow_infinity=False),
+            "boolean": st.booleans(),
+            "null": st.none(),
+            "string": st.from_regex(schema["pattern"])
+            if "pattern" in schema
+            else st.text(min_size=schema.get("minLength", 0), max_size=300),
+        }
+        return simple.get(kind, ANYTHING)
 
 
 def _pairs(name: str, value: object) -> Iterator[tuple[str, str]]:

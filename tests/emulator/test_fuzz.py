@@ -19,7 +19,7 @@ from catalogsync.emulator.openapi_v4_values import READ, WRITTEN
 from catalogsync.emulator.server import ROUTES, Emulator
 
 from .conftest import NOW, SEED, Clock, Session
-from .described import ANYTHING, DOCUMENT, OPERATIONS, WRITES, calls
+from .described import ANYTHING, DOCUMENT, OPERATIONS, WRITES, account, calls
 
 # Every operation has an account of its own, so that what one deletes is there for the others; it keeps what
 # earlier examples stored, and nothing that is checked here depends on it.
@@ -30,7 +30,13 @@ BOUNDED = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     database=None,
 )
-EXISTING = {"catalog_id": 4220, "element_id": 41872, "field_id": 4400062, "group_id": "general"}
+EXISTING = {"catalog_id": 4220, "element_id": 41872, "field_id": 4400062, "group_id": "catalogs_1"}
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with account() as emulator:
+        yield emulator
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -135,6 +141,7 @@ def _an_id(part: re.Match[str]) -> str:
 
 def test_the_examples_are_the_accounts() -> None:
     schemas = DOCUMENT["components"]["schemas"]
+    assert schemas["V4GroupId"]["examples"] == ["general", "catalogs_1"]
     assert schemas["CatalogId"]["examples"] == [4220, 4221]
     assert schemas["ElementId"]["examples"] == [41873, 41872]
     by_id = [each["properties"] for each in schemas["V4Values"]["anyOf"] if "field_id" in each["properties"]]
