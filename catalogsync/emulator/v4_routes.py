@@ -75,5 +75,5 @@ def answer(api: Api, call: Call) -> Answer:
 
 
 def _missing(api: Api, call: Call) -> Answer:
-    knob = api.knobs.v4_patch_missing if call.method == "PATCH" else api.knobs.v4_get_missing
-    return nothing() if knob == "204" and call.method != "DELETE" else problem(404, NOT_FOUND)
+    knobs = {"GET": api.knobs.v4_get_missing, "PATCH": api.knobs.v4_patch_missing}
+    return nothing() if knobs.get(call.method) == "204" else problem(404, NOT_FOUND)
