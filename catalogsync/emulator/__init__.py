@@ -14,7 +14,9 @@
     forms.py     bodies of old PHP clients
     oauth.py     the token endpoint
     changes.py   what happened to elements, for v4_events.py to tell
-    control.py   the routes that steer the emulator, among them openapi.py
+    control.py   the routes that steer the emulator
+    openapi.py   what the API takes and answers as OpenAPI; openapi_v2.py and openapi_v4*.py are its halves,
+                 openapi_parts.py what they share
     knobs.py     the questions the vendor's pages leave open, as switches
     seed.py      an account from a YAML or JSON file
     port.py      a port and the thread that serves it

@@ -23,7 +23,7 @@ async def steer(emulator: Emulator, request: Request) -> Answer:
     """GET reads, POST adds, DELETE clears."""
     if request.client is None or request.client.host not in LOOPBACK:
         return html(404)
-    what = (request.method, request.url.path.removeprefix(PREFIX))
+    what = (request.method, str(request.scope["path"]).removeprefix(PREFIX))
     if what == ("GET", "requests"):
         return as_json(200, [asdict(arrival) for arrival in emulator.requests])
     if what == ("GET", "faults"):

@@ -13,7 +13,7 @@ from typing import Any
 
 from catalogsync.emulator.forms import read_form
 from catalogsync.emulator.store import Store
-from catalogsync.emulator.wire import Answer, Api, Call, Refused, as_json, problem
+from catalogsync.emulator.wire import Answer, Api, Call, Refused, allowing, as_json, problem
 
 PATH = "/oauth2/access_token"
 CODE_S = 20 * 60
@@ -41,7 +41,7 @@ def lets_in(store: Store, token: str, now_s: int) -> bool:
 def answer(api: Api, call: Call) -> Answer:
     """The token endpoint. A refusal uses nothing up."""
     if call.method != "POST":
-        return problem(405, "Only POST is supported")
+        return allowing(["POST"], problem(405, "Only POST is supported"))
     body = _body(call)
     if body is None:
         return problem(400, "The body is neither a JSON object nor a form")

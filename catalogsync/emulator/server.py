@@ -42,6 +42,7 @@ from catalogsync.emulator.wire import (
     Call,
     Handler,
     Refused,
+    allowing,
     html,
     legacy,
     problem,
@@ -215,14 +216,15 @@ class Emulator:
     async def answer(self, request: Request) -> Response:
         """One request through all gates."""
         self.late.settle(self._clock())
-        if request.url.path.startswith(control.PREFIX):
+        path = str(request.scope["path"])
+        if path.startswith(control.PREFIX):
             return _response(await control.steer(self, request), self.now())
         arrival = Arrival(self._steady_clock(), request.method, _target(request))
         self._arrivals.append(arrival)
         body = await request.body()
         call = Call(
             request.method,
-            request.url.path,
+            path,
             tuple(request.query_params.multi_items()),
             request.url.query,
             body,
@@ -312,9 +314,9 @@ class Emulator:
         if by_method is None:
             return html(404)
         handler = by_method.get(call.method)
+        if handler is None:
+            return allowing(by_method, legacy(Refused(405, "Wrong method", 405), self.now()))
         try:
-            if handler is None:
-                raise Refused(405, "Wrong method", 405)
             return handler(Api(self.running.store, self.knobs, now), call)
         except Refused as refused:
             return html(504) if refused.status == 504 else legacy(refused, self.now())
@@ -349,7 +351,8 @@ def _token(store: Store, given: str | None) -> str:
 
 
 def _target(request: Request) -> str:
-    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+    path = request.scope["raw_path"].decode("latin-1")
+    return f"{path}?{request.url.query}" if request.url.query else path
 
 
 def _parsed(call: Call) -> Any:

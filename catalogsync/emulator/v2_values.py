@@ -211,5 +211,5 @@ _WRITE: dict[Kind, Callable[[Field, Value, ZoneInfo, Callable[[str], str]], list
     "address": lambda _field, value, _zone, _caption: _write_address(value),
     "entity": lambda _field, value, _zone, _caption: [{"value": value}],
     "items": lambda _field, value, _zone, _caption: list(value),
-    "raw": lambda _field, value, _zone, _caption: list(value),
+    "raw": lambda _field, value, _zone, _caption: value if isinstance(value, list) else [{"value": value}],
 }

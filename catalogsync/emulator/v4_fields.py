@@ -35,6 +35,7 @@ RUSSIAN = frozenset(
 )
 ALL = RUSSIAN | {"smart_address", "birthday", "legal_entity"}
 _EXTRA = ("group_id", "is_api_only", "settings", "search_in", "currency")
+_KINDS: dict[str, tuple[type, ...]] = {"settings": (list, dict), "search_in": (str, int), "currency": (str,)}
 
 
 def get_all(api: Api, call: Call, catalog_id: int) -> Answer:
@@ -174,6 +175,10 @@ def _code(api: Api, catalog_id: int, entry: dict[str, Any], field: Field | None)
 def _extra(api: Api, catalog_id: int, entry: dict[str, Any]) -> dict[str, Any]:
     """The sent properties that only version 4 knows."""
     flag_of(entry, "is_api_only", False)
+    for name, kinds in _KINDS.items():
+        sent = entry.get(name)
+        if sent is not None and (not isinstance(sent, kinds) or isinstance(sent, bool)):
+            raise Invalid(("InvalidType", name))
     if entry.get("group_id") is not None:
         try:
             find_group(api, catalog_id, entry["group_id"])

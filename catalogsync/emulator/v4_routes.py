@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from catalogsync.emulator import v4_catalogs, v4_elements, v4_fields, v4_groups
 from catalogsync.emulator.v4_envelope import NOT_FOUND, Missing, Problem, Rejected
-from catalogsync.emulator.wire import Answer, Api, Call, html, nothing, problem
+from catalogsync.emulator.wire import Answer, Api, Call, allowing, html, nothing, problem
 
 PREFIX = "/api/v4/"
 
@@ -61,7 +61,7 @@ def answer(api: Api, call: Call) -> Answer:
             continue
         handler = by_method.get(call.method)
         if handler is None:
-            return Answer(405)
+            return allowing(by_method, Answer(405))
         numbers = [int(part) if part.isascii() and part.isdigit() else part for part in found.groups()]
         try:
             return handler(api, call, *numbers)
@@ -75,5 +75,5 @@ def answer(api: Api, call: Call) -> Answer:
 
 
 def _missing(api: Api, call: Call) -> Answer:
-    knob = api.knobs.v4_patch_missing if call.method == "PATCH" else api.knobs.v4_get_missing
-    return nothing() if knob == "204" and call.method != "DELETE" else problem(404, NOT_FOUND)
+    knobs = {"GET": api.knobs.v4_get_missing, "PATCH": api.knobs.v4_patch_missing}
+    return nothing() if knobs.get(call.method) == "204" else problem(404, NOT_FOUND)

@@ -227,6 +227,13 @@ def _write_address(_shapes: Shapes, _field: Field, value: Mapping[str, str]) -> 
     ]
 
 
+def _write_raw(value: Any) -> list[Any]:
+    # Version 2 and a seed may have stored a bare value, which no client of version 4 expects.
+    if not isinstance(value, list):
+        return [{"value": value}]
+    return [entry if isinstance(entry, dict) else {"value": entry} for entry in value]
+
+
 _WRITE: dict[Kind, Callable[[Shapes, Field, Value], list[Any]]] = {
     "text": lambda _shapes, _field, value: [{"value": value}],
     "number": lambda _shapes, _field, value: [{"value": value}],
@@ -238,5 +245,5 @@ _WRITE: dict[Kind, Callable[[Shapes, Field, Value], list[Any]]] = {
     "address": _write_address,
     "entity": lambda _shapes, _field, value: [{"value": value}],
     "items": lambda _shapes, _field, value: write_items(value),
-    "raw": lambda _shapes, _field, value: value if isinstance(value, list) else [{"value": value}],
+    "raw": lambda _shapes, _field, value: _write_raw(value),
 }

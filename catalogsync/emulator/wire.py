@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
@@ -108,6 +108,11 @@ def problem(status: int, detail: str) -> Answer:
     title = HTTPStatus(status).phrase
     body = {"title": title, "type": f"https://httpstatus.es/{status}", "status": status, "detail": detail}
     return as_json(status, body, PROBLEM)
+
+
+def allowing(methods: Iterable[str], answer: Answer) -> Answer:
+    """A 405 that says, as HTTP wants it, what would have been right."""
+    return replace(answer, headers=(*answer.headers, ("Allow", ", ".join(methods))))
 
 
 def legacy(refused: Refused, now_s: int) -> Answer:

@@ -87,6 +87,29 @@ def test_an_unknown_route_is_a_page_and_a_wrong_method_the_legacy_body(session: 
     assert (wrong.status_code, wrong.json()["response"]["error_code"]) == (405, "405")
 
 
+def test_a_wrong_method_is_told_the_right_ones(session: Session) -> None:
+    allowed = {"/api/v2/catalogs": "GET, POST", "/api/v4/catalogs/4220": "GET, PATCH", "/oauth2/access_token": "POST"}
+    for path, methods in allowed.items():
+        wrong = session.http.put(session.emulator.url + path, timeout=10)
+        assert (wrong.status_code, wrong.headers["Allow"]) == (405, methods)
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "HEAD", "QUERY"])
+def test_an_unusual_method_passes_the_same_gates(session: Session, method: str) -> None:
+    url = f"{session.emulator.url}/api/v4/account"
+    assert requests.request(method, url, timeout=10).status_code == 401
+    assert session.http.request(method, url, timeout=10).status_code == 405
+    assert [(each.method, each.status) for each in session.emulator.requests] == [(method, 401), (method, 405)]
+
+
+@pytest.mark.parametrize("odd", ["%0A", "%0D", "%09", "%23x", "%3Fx", "%20", "%00", "%FF"])
+def test_an_odd_character_in_a_path_makes_another_path(session: Session, odd: str) -> None:
+    assert requests.get(f"{session.emulator.url}/api/v4/catalogs{odd}", timeout=10).status_code == 401
+    for path in (f"/api/v4/catalogs{odd}", f"/api/v4/catalogs/{odd}/elements", f"/api/v2/catalogs{odd}"):
+        assert session.get(path).status_code == 404
+    assert session.emulator.requests[-1].target == f"/api/v2/catalogs{odd}"
+
+
 def test_every_arrival_is_logged_with_what_it_sent_and_got() -> None:
     steady = Clock(100.0)
     with Emulator(seed=SEED, rps=0, steady_clock=steady) as emulator:

@@ -106,6 +106,10 @@ def test_fields_are_added_with_options_and_codes_and_answered_with_201(session: 
         ({"name": "X", "type": "select", "enums": [{"id": 3692, "value": "A"}]}, ("NotSupportedChoice", "enums.0.id")),
         ({"name": "X", "type": "text", "code": "SKU"}, ("NotSupportedChoice", "code")),
         ({"name": "X", "type": "text", "is_required": "yes"}, ("InvalidType", "is_required")),
+        ({"name": "X", "type": "text", "settings": "none"}, ("InvalidType", "settings")),
+        ({"name": "X", "type": "linked_entity", "search_in": 1.5}, ("InvalidType", "search_in")),
+        ({"name": "X", "type": "linked_entity", "search_in": True}, ("InvalidType", "search_in")),
+        ({"name": "X", "type": "price", "currency": {}}, ("InvalidType", "currency")),
     ],
 )
 def test_a_field_that_cannot_be_is_refused(session: Session, entry: Any, error: tuple[str, str]) -> None:

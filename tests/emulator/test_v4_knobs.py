@@ -55,6 +55,8 @@ def test_v4_get_missing() -> None:
             answer = session.get(target)
             assert (answer.status_code, answer.content) == (204, b"")
         assert session.patch(f"{URL}/41873", {"name": "X"}).status_code == 404
+        # Nothing was added to a list that is not there: an empty success would say the opposite.
+        assert session.post("/api/v4/catalogs/999/elements", [{"name": "X"}]).status_code == 404
 
 
 def test_v4_patch_missing() -> None:

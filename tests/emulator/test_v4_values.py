@@ -237,6 +237,25 @@ def test_what_version_2_writes_version_4_reads_and_the_other_way_round(session: 
     assert session.values(added)[4400063] == [{"value": "1"}]
 
 
+def test_a_bare_value_of_version_2_is_read_as_an_object(session: Session) -> None:
+    added = session.add({"id": 4400076, "values": ["scan", {"value": "more"}]})
+    assert session.values(added)[4400076] == ["scan", {"value": "more"}]
+    (shown,) = session.get(f"{URL}/{added}").json()["custom_fields_values"]
+    assert shown["values"] == [{"value": "scan"}, {"value": "more"}]
+
+
+@pytest.mark.parametrize("scan", [5, "scan", {"file_uuid": "u"}])
+def test_a_seeded_value_that_is_no_list_is_one_value_in_both_versions(scan: Any) -> None:
+    seed = SEED | {
+        "catalogs": [SEED["catalogs"][0] | {"elements": [{"id": 1, "name": "Odd", "values": {"Scan": scan}}]}]
+    }
+    with Emulator(seed=seed, rps=0, clock=Clock(NOW)) as emulator:
+        session = Session(emulator)
+        with session.http:
+            assert session.values(1)[4400076] == [{"value": scan}]
+            assert session.get(f"{URL}/1").json()["custom_fields_values"][0]["values"] == [{"value": scan}]
+
+
 def test_seeded_values_that_no_client_could_write_are_still_answered() -> None:
     catalog = SEED["catalogs"][0]
     element = {"id": 1, "name": "Odd", "values": {"Parts": [{"unit_price": "x", "discount": {"a": 1}}], "Scan": "s"}}
