@@ -345,13 +345,13 @@ def _stale_elements(made: Plan, schema: Schema, client: Client) -> Iterable[Prob
     touched = {change.id: change for change in made.changes if isinstance(change, Update | Delete)}
     if not touched:
         return
-    found = client.elements_by_ids(schema, (), list(touched))
-    now = dict(zip(found["id"].tolist(), found["updated_at"].tolist(), strict=True))
+    found = client.elements_by_ids(schema, (), list(touched)).set_index("id")
     for id_, change in touched.items():
-        if id_ not in now:
-            yield Problem(tables.key_text(change.key), f"element {id_} was deleted")
-        elif now[id_] != change.updated_at:
-            yield Problem(tables.key_text(change.key), f"element {id_} was edited")
+        where = made.address(change.row) if isinstance(change, Update) and change.row else tables.key_text(change.key)
+        if id_ not in found.index:
+            yield Problem(where, f"element {id_} was deleted")
+        elif found.at[id_, "updated_at"] != change.updated_at:
+            yield Problem(where, f"element {id_} was edited by user {int(str(found.at[id_, 'updated_by']))}")
 
 
 def _taken_keys(made: Plan, schema: Schema, client: Client) -> Iterable[Problem]:

@@ -309,9 +309,9 @@ def all_columns(schema: model.Schema) -> tuple[model.Column, ...]:
 def existing_table(elements: pd.DataFrame, mapping: model.Mapping, seen: pd.Index) -> Existing:
     """The existing table of a catalog's elements.
 
-    `elements` has ``id``, ``updated_at``, ``linked`` and a column of canonical text per wanted column key, one row per
-    element. `seen` are the sheet's keys: an element with several alternative keys is known by the first that
-    the sheet uses.
+    `elements` has ``id``, ``updated_at``, ``updated_by``, ``linked`` and a column of canonical text per wanted
+    column key, one row per element. `seen` are the sheet's keys: an element with several alternative keys is
+    known by the first that the sheet uses.
     """
     keys, claims = _element_keys(elements, mapping, seen)
     ids = elements["id"]

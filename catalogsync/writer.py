@@ -474,7 +474,7 @@ def _overtaken(change: Update | Delete, held: pd.DataFrame) -> Result | None:
 
 
 def _image(held: pd.DataFrame, id_: int) -> dict[str, str]:
-    row = held.drop(columns=["updated_at", "linked"]).loc[id_]
+    row = held.drop(columns=["updated_at", "updated_by", "linked"]).loc[id_]
     return {str(key): str(text) for key, text in row.items() if text}
 
 

@@ -142,7 +142,7 @@ class Client:
         since: Since | None = None,
         progress: Progress | None = None,
     ) -> pd.DataFrame:
-        """The elements of a list as columns: ``id``, ``updated_at``, ``linked``, canonical text per column key.
+        """The elements of a list as columns: ``id``, ``updated_at``, ``updated_by``, ``linked``, text per column key.
 
         Each element once, also where rows move between pages (reading.py). `expected_rows` is how many the list
         had when it was last read. With `since` only the elements that came after that reading, which ends early
@@ -278,6 +278,7 @@ def _frame(pages: Sequence[Page], columns: Sequence[Column]) -> pd.DataFrame:
         {
             "id": pd.Series([id_ for page in pages for id_ in page.ids], dtype="int64"),
             "updated_at": pd.Series([at for page in pages for at in page.updated_at], dtype="int64"),
+            "updated_by": pd.Series([by for page in pages for by in page.updated_by], dtype="int64"),
             "linked": pd.Series([is_linked for page in pages for is_linked in page.linked], dtype="bool"),
         }
     )

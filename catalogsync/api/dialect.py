@@ -50,7 +50,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of elements as columns: ids, ``updated_at`` in Unix seconds, canonical text by column key.
+    """A page of elements as columns: ids, when (Unix seconds) and by whom edited, canonical text by column key.
 
     `linked` says which elements hang on deals or customers, as far as the API shows it. `listed_ids` are
     those of all rows the server listed, elements that are marked as deleted too: by them the next page is
@@ -59,6 +59,7 @@ class Page:
 
     ids: list[int]
     updated_at: list[int]
+    updated_by: list[int]
     values: dict[str, list[str]]
     linked: list[bool]
     listed_ids: list[int]
@@ -71,6 +72,7 @@ class Page:
             self,
             ids=[self.ids[i] for i in places],
             updated_at=[self.updated_at[i] for i in places],
+            updated_by=[self.updated_by[i] for i in places],
             values={key: [texts[i] for i in places] for key, texts in self.values.items()},
             linked=[self.linked[i] for i in places],
         )

@@ -53,6 +53,7 @@ def page_of(
     return Page(
         ids=[int(item["id"]) for item in items],
         updated_at=[int(item.get("updated_at") or 0) for item in items],
+        updated_by=[int(item.get("updated_by") or 0) for item in items],
         values=values,
         linked=[is_linked(item) for item in items],
         listed_ids=[int(item["id"]) for item in listed],

@@ -54,6 +54,7 @@ def _table(rows: int, *, first: int = 1) -> pd.DataFrame:
         {
             "id": pd.Series([place * 10_000 + number for number in numbers], dtype="int64"),
             "updated_at": pd.Series([NOW - 86_400] * len(numbers), dtype="int64"),
+            "updated_by": pd.Series([504141] * len(numbers), dtype="int64"),
             "linked": pd.Series([False] * len(numbers), dtype="bool"),
             "name": pd.Series([f"Product {number}" for number in numbers], dtype="str"),
             str(place * 100 + SKU): pd.Series([f"V{number}" for number in numbers], dtype="str"),
@@ -268,7 +269,9 @@ def test_every_field_type_reads_the_same_however_the_server_answers(knobs: Knobs
     with Emulator(seed=seed(FULL), rps=0, knobs=knobs) as emulator, client_of(emulator) as client:
         schema = client.schema(Catalog(CATALOG_ID, "Products"))
         table = client.elements(schema, columns(*FULL_COLUMNS))
-    assert table.drop(columns=["updated_at", "linked"]).to_dict("records") == [{"id": 50_001, **FULL_COLUMNS}]
+    assert table.drop(columns=["updated_at", "updated_by", "linked"]).to_dict("records") == [
+        {"id": 50_001, **FULL_COLUMNS}
+    ]
 
 
 @pytest.mark.parametrize("shape", ["map", "list"])

@@ -186,7 +186,7 @@ def test_a_refused_request_tells_the_servers_words(
     assert outcome(told, request_) == (Refused, status, f"{where}: refused with {status} ({words})")
 
 
-LOST = {
+LOST: dict[str, tuple[Told, tuple[type[ApiError], int, str], tuple[type[ApiError], int, str]]] = {
     "404 HTML is a router's hiccup": (
         Told(404, page("404 Not Found"), HTML),
         (Temporary, 404, f"{GET}: server error 404 (404 Not Found)"),

@@ -194,6 +194,7 @@ def test_sample_of_seed_page_002_becomes_columns() -> None:
     assert V.read_elements(answer(SEED_002), wanted, "Europe/Riga") == Page(
         ids=[41873, 41872],
         updated_at=[1509003163, 1509003145],
+        updated_by=[504141, 504141],
         values={
             "name": ["Markers", "Pencils"],
             "4400049": ["416", "415"],
@@ -209,7 +210,12 @@ def test_sample_of_seed_page_002_becomes_columns() -> None:
 def test_only_the_wanted_columns_are_read() -> None:
     page = V.read_elements(answer(SEED_002), columns("4400051"), "Europe/Riga")
     assert page == Page(
-        [41873, 41872], [1509003163, 1509003145], {"4400051": ["80", "75"]}, [False, False], [41873, 41872]
+        [41873, 41872],
+        [1509003163, 1509003145],
+        [504141, 504141],
+        {"4400051": ["80", "75"]},
+        [False, False],
+        [41873, 41872],
     )
 
 
@@ -311,13 +317,13 @@ def test_an_element_without_values_is_empty_and_unticked(custom: dict[str, Any])
         "",
     )
     values = {"name": ["x"], "4400049": [""], "4400062": [""], "4400063": ["0"], "4400068.city": [""]}
-    assert page == Page([5], [6], values, [False], [5])
+    assert page == Page([5], [6], [0], values, [False], [5])
 
 
 def test_custom_fields_as_a_map_are_read() -> None:
     item = {"id": 5, "name": "x", "custom_fields": {"4400049": {"id": "4400049", "values": [{"value": "415"}]}}}
     page = V.read_elements(Response(200, {"_embedded": {"items": [item]}}), columns("4400049"), "")
-    assert page == Page([5], [0], {"4400049": ["415"]}, [False], [5])
+    assert page == Page([5], [0], [0], {"4400049": ["415"]}, [False], [5])
 
 
 def test_a_date_and_time_without_an_account_zone_is_utc() -> None:
@@ -326,13 +332,13 @@ def test_a_date_and_time_without_an_account_zone_is_utc() -> None:
 
 @pytest.mark.parametrize("body", [None, {"_embedded": {"items": []}}, {"_embedded": []}, {}])
 def test_an_empty_answer_is_an_empty_page(body: Any) -> None:
-    assert V.read_elements(Response(204, body), columns("name"), "") == Page([], [], {"name": []}, [], [])
+    assert V.read_elements(Response(204, body), columns("name"), "") == Page([], [], [], {"name": []}, [], [])
 
 
 def test_a_deleted_element_is_no_element_but_counts_as_a_row_of_its_page() -> None:
     items = [{"id": 5, "name": "gone", "is_deleted": True}, {"id": 6, "name": "here", "is_deleted": False}]
     page = V.read_elements(Response(200, {"_embedded": {"items": items}}), columns("name"), "")
-    assert page == Page([6], [0], {"name": ["here"]}, [False], [5, 6])
+    assert page == Page([6], [0], [0], {"name": ["here"]}, [False], [5, 6])
 
 
 def test_an_answer_of_another_shape_is_refused() -> None:

@@ -85,7 +85,8 @@ def column(key: str) -> Column:
 
 
 def element(**more: Any) -> dict[str, Any]:
-    return {"id": 91001, "name": "Oak board 20 mm", "updated_at": 1760000500, "is_deleted": None, **more}
+    facts = {"updated_at": 1760000500, "updated_by": 504, "is_deleted": None}
+    return {"id": 91001, "name": "Oak board 20 mm", **facts, **more}
 
 
 def page_of(*items: dict[str, Any]) -> Response:
@@ -124,11 +125,13 @@ def test_an_element_without_values_is_empty_and_unticked(custom: Any) -> None:
     page = V.read_elements(
         page_of(element(custom_fields_values=custom)), [column("name"), column("1"), column("3")], ""
     )
-    assert page == Page([91001], [1760000500], {"name": ["Oak board 20 mm"], "1": [""], "3": ["0"]}, [False], [91001])
+    assert page == Page(
+        [91001], [1760000500], [504], {"name": ["Oak board 20 mm"], "1": [""], "3": ["0"]}, [False], [91001]
+    )
 
 
 def test_no_content_is_an_empty_page() -> None:
-    assert V.read_elements(Response(204), [column("1")], "") == Page([], [], {"1": []}, [], [])
+    assert V.read_elements(Response(204), [column("1")], "") == Page([], [], [], {"1": []}, [], [])
 
 
 def test_a_page_names_its_number_and_its_limit() -> None:

@@ -336,7 +336,7 @@ def test_a_stored_plan_is_refused_with_everything_that_became_stale(start: Start
     assert shell("apply", stored) == 5
 
     assert shell.posts == []
-    assert "element 500 was edited" in shell.err
+    assert "element 500 was edited by user 504142" in shell.err
     assert "element 501 was deleted" in shell.err
     assert "005: was added meanwhile, as element" in shell.err
 
