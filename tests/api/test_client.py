@@ -183,7 +183,7 @@ def test_elements_of_another_catalog_are_not_found_by_id(crowded: Emulator) -> N
 
 
 @pytest.mark.parametrize(
-    ("knobs", "requests"), [(Knobs(), 2), (Knobs(ignore_limit_rows=True), 17)], ids=["500 at once", "50 at once"]
+    ("knobs", "requests"), [(Knobs(), 2), (Knobs(ignore_limit_rows=True), 16)], ids=["500 at once", "50 at once"]
 )
 def test_a_search_brings_all_its_pages(crowded: Emulator, knobs: Knobs, requests: int) -> None:
     schema, wanted = _wanted(1203)
@@ -194,7 +194,7 @@ def test_a_search_brings_all_its_pages(crowded: Emulator, knobs: Knobs, requests
     found = [number for number in range(1, 1204) if str(number).startswith("1")]
     assert sorted(table["id"]) == [80_000 + number for number in found]
     assert len(found) == 315
-    assert requests - 1 <= len(crowded.requests) <= requests  # one may be under way when the end is reached
+    assert requests <= len(crowded.requests) <= requests + PAGES_AHEAD  # some may be under way at the end
 
 
 def test_a_search_without_a_hit_is_an_empty_table(crowded: Emulator) -> None:
