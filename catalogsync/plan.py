@@ -16,7 +16,7 @@ from catalogsync.errors import Problem, UserError
 from catalogsync.model import Add, Ceiling, Change, Delete, Update
 
 FORMAT = "catalogsync-plan"
-VERSION = 1
+VERSION = 2
 
 Captions = Mapping[str, Mapping[str, str]]
 
@@ -36,7 +36,8 @@ class Plan:
     """What a run would do to one catalog.
 
     `source` is the sheet as an address, to which a row is appended; `columns` says how each column key is
-    shown; `rejected` and `warnings` are the problems of rows, `notes` what else a reader should know.
+    shown; `rejected` and `warnings` are the problems of rows, `notes` what else a reader should know, `alarms`
+    what looks like a broken sheet and must be let through by a person (guards.py).
     `existing_count` counts the elements of the catalog and `max_id` is the highest id among them, both as
     read at `made_at` (Unix seconds). `batch_size` changes go into one request, `write_requests` is
     the fewest that carry them all (law 5).
@@ -61,6 +62,7 @@ class Plan:
     warnings: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     guards: Mapping[str, Ceiling] = field(default_factory=dict)
+    alarms: tuple[Problem, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -148,6 +150,7 @@ def _tree(plan: Plan) -> dict[str, Any]:
         "rejected": [_problem_record(problem) for problem in plan.rejected],
         "warnings": [_problem_record(problem) for problem in plan.warnings],
         "notes": list(plan.notes),
+        "alarms": [_problem_record(problem) for problem in plan.alarms],
     }
 
 
@@ -185,6 +188,7 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             warnings=tuple(Problem(**record) for record in tree["warnings"]),
             notes=tuple(map(str, tree["notes"])),
             guards={kind: Ceiling.parse(text) for kind, text in tree["guards"].items()},
+            alarms=tuple(Problem(**record) for record in tree["alarms"]),
         )
         is_whole = _checksum(tree) == tree.get("checksum") and plan.digest == tree.get("digest")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
