@@ -5,7 +5,7 @@ CatalogSyncError
 │   ├── SheetError         the sheet cannot be read                                      exit 1
 │   ├── MappingError       the mapping is invalid, or does not fit sheet or catalog      exit 1
 │   ├── RowsRejected       --strict, and some rows have problems                         exit 3
-│   ├── GuardRefused       the plan does more than its ceilings allow                    exit 4
+│   ├── GuardRefused       a guard stopped the plan                                      exit 4
 │   ├── StalePlan          the catalog is no longer what the plan was made from          exit 5
 │   ├── CatalogBusy        another run is writing to the same catalog                    exit 6
 │   └── NoAccount          no account is set                                             exit 7
@@ -74,7 +74,7 @@ class RowsRejected(UserError):
 
 
 class GuardRefused(UserError):
-    """The plan does more than its ceilings allow. Nothing was written."""
+    """A guard stopped the plan: a ceiling, or the mark of a broken sheet. Nothing was written."""
 
     exit_code = 4
 

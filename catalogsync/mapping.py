@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
@@ -22,6 +22,8 @@ from catalogsync.reader.sheet import column_index, column_letter, tidy_header
 from catalogsync.yamlfile import YamlFile, YamlPath, did_you_mean, read_yaml
 
 _BY_LETTER = re.compile(r"column ([A-Z]{1,3})")
+_PRICE_MOVES_PERCENT = 50.0
+_L = TypeVar("_L", bound=model.Limit)
 
 
 class _Strict(BaseModel):
@@ -43,6 +45,8 @@ class ColumnSpec(_Strict):
     enums: dict[str, str] = {}
     unknown: model.Unknown = "error"
     format: tuple[str, ...] = ()
+    moves: str = ""
+    shuffled: model.Shuffled = "refuse"
 
     @field_validator("format", mode="before")
     @classmethod
@@ -51,11 +55,13 @@ class ColumnSpec(_Strict):
 
 
 class GuardSpec(_Strict):
-    """Ceilings as written: a count or a percentage of the existing elements."""
+    """Ceilings and floors as written: a count, or a percentage of the existing elements or of last time's."""
 
     delete: str = "10%"
     update: str = ""
     add: str = ""
+    rows: str = "50%"
+    matched: str = "50%"
 
 
 class ReadSpec(_Strict):
@@ -180,7 +186,8 @@ def resolve(file: MappingFile, schema: model.Schema, headers: Sequence[str] | No
     keys = tuple(tuple(_key_column(file, part, found, problems) for part in entry) for entry in file.key)
     problems += _repeated_targets(file, found)
     missing_set = dict(_missing_values(file, found, problems))
-    guards = dict(_ceilings(file, problems))
+    guards = dict(_limits(file, model.Ceiling, ("delete", "update", "add"), problems))
+    floors = dict(_limits(file, model.Floor, ("rows", "matched"), problems))
     if problems:
         raise MappingError(f"{file.path}: the mapping does not fit {_fit(schema, headers)}", problems)
     return model.Mapping(
@@ -192,6 +199,7 @@ def resolve(file: MappingFile, schema: model.Schema, headers: Sequence[str] | No
         missing=file.missing.action,
         missing_set=missing_set,
         guards=guards,
+        floors=floors,
     )
 
 
@@ -228,6 +236,8 @@ def _column(
         unknown=spec.unknown,
         formats=spec.format,
         timezone=_zone(file, at, schema, field, problems),
+        moves_percent=_moves_percent(file, at, spec, field, problems),
+        shuffled=spec.shuffled,
     )
     problems += _misfits(file, at, column, spec)
     labels = dict(_labels(file, at, column, spec, problems))
@@ -290,12 +300,37 @@ def _zone(
     return name
 
 
+def _moves_percent(
+    file: MappingFile, at: YamlPath, spec: ColumnSpec, field: model.Field | None, problems: list[Problem]
+) -> float | None:
+    """The most by which a column's typical value may move; without ``moves:`` only prices have a limit."""
+    if not spec.moves:
+        return _PRICE_MOVES_PERCENT if field is not None and _is_price(field) else None
+    if spec.moves == "any":
+        return None
+    try:
+        limit = model.Limit.parse(spec.moves)
+        if limit.is_percent:
+            return limit.amount
+    except ValueError:
+        pass
+    what = f"{fields.quoted(spec.moves)} is not a percentage"
+    problems.append(file.problem((*at, "moves"), what, "30%, or any for no limit"))
+    return None
+
+
+def _is_price(field: model.Field) -> bool:
+    """Whether a field holds prices. API v2 knows no such type: there they are numbers with a code such as PRICE."""
+    return field.type in {"price", "monetary"} or (field.type in fields.NUMBER_TYPES and "PRICE" in field.code)
+
+
 def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: ColumnSpec) -> Iterator[Problem]:
     """Settings that the field's type has no use for, and those that it needs."""
     kind, given = column.type, spec.model_fields_set
     fits = {
         "decimal": kind in fields.NUMBER_TYPES,
         "currency": kind in fields.NUMBER_TYPES,
+        "moves": kind in fields.NUMBER_TYPES,
         "enums": kind in fields.OPTION_TYPES,
         "unknown": kind in fields.OPTION_TYPES,
         "split": kind == "multiselect",
@@ -396,13 +431,17 @@ def _missing_values(
             problems.append(file.problem(at, error.what, error.hint))
 
 
-def _ceilings(file: MappingFile, problems: list[Problem]) -> Iterator[tuple[str, model.Ceiling]]:
-    for kind, text in file.guards.model_dump().items():
+def _limits(
+    file: MappingFile, kind: type[_L], names: Sequence[str], problems: list[Problem]
+) -> Iterator[tuple[str, _L]]:
+    written = file.guards.model_dump(include=set(names))
+    for name in names:
+        text = written[name]
         if not text:
             continue
         try:
-            yield kind, model.Ceiling.parse(text)
+            yield name, kind.parse(text)
         except ValueError:
             problems.append(
-                file.problem(("guards", kind), f"{fields.quoted(text)} is not a count or a percentage", "50 or 10%")
+                file.problem(("guards", name), f"{fields.quoted(text)} is not a count or a percentage", "50 or 10%")
             )

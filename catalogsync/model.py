@@ -16,7 +16,7 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 NAME = "name"
 
@@ -27,6 +27,7 @@ Multi = Literal["replace", "merge", "remove"]
 Duplicates = Literal["error", "first", "last"]
 Missing = Literal["keep", "delete", "set"]
 Unknown = Literal["error", "skip", "add"]
+Shuffled = Literal["refuse", "allow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Column:
 
     `field` is None for the element's name. `labels` maps what the sheet writes to option ids, and is
     consulted before the captions. `position` is the sheet column, -1 where there is no sheet.
+    `moves_percent` is the most by which the typical value may move in one run, None for any.
     """
 
     header: str
@@ -85,6 +87,8 @@ class Column:
     unknown: Unknown = "error"
     formats: tuple[str, ...] = ()
     timezone: str = ""
+    moves_percent: float | None = None
+    shuffled: Shuffled = "refuse"
 
     @property
     def type(self) -> str:
@@ -100,24 +104,24 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Ceiling:
-    """The most changes of one kind that a plan may hold: a count, or a percentage of the existing elements."""
+class Limit:
+    """A count, or a percentage of something."""
 
     amount: float
     is_percent: bool = False
 
     @classmethod
-    def parse(cls, text: str) -> Ceiling:
+    def parse(cls, text: str) -> Self:
         """``50`` or ``10%``; ValueError for anything else."""
         number = text.strip()
-        ceiling = cls(float(number.removesuffix("%")), number.endswith("%"))
-        if not 0 <= ceiling.amount < float("inf"):
+        limit = cls(float(number.removesuffix("%")), number.endswith("%"))
+        if not 0 <= limit.amount < float("inf"):
             raise ValueError(text)
-        return ceiling
+        return limit
 
-    def allows(self, count: int, existing_count: int) -> bool:
-        """Whether `count` changes are within the ceiling of a catalog of `existing_count` elements."""
-        return count <= (self.amount * existing_count / 100 if self.is_percent else self.amount)
+    def of(self, whole: int) -> float:
+        """The limit as a count, where `whole` is what a percentage is taken of."""
+        return self.amount * whole / 100 if self.is_percent else self.amount
 
     def __str__(self) -> str:
         number = str(int(self.amount)) if self.amount == int(self.amount) else repr(self.amount)
@@ -125,11 +129,32 @@ class Ceiling:
 
 
 @dataclass(frozen=True, slots=True)
+class Ceiling(Limit):
+    """The most changes of one kind that a plan may hold: a count, or a percentage of the existing elements."""
+
+    def allows(self, count: int, existing_count: int) -> bool:
+        """Whether `count` changes are within the ceiling of a catalog of `existing_count` elements."""
+        return count <= self.of(existing_count)
+
+
+@dataclass(frozen=True, slots=True)
+class Floor(Limit):
+    """The least that a sheet must have: a count, or a percentage of what it had last time."""
+
+    def allows(self, count: int, last_count: int | None) -> bool:
+        """Whether `count` is enough. Without a last time a percentage asks for nothing."""
+        if self.is_percent and last_count is None:
+            return True
+        return count >= self.of(last_count or 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Mapping:
     """A mapping file resolved against the live schema and, where there is one, the sheet's headers.
 
     `keys` are the alternatives in order, each one column or several (a composite key). `missing_set` holds
-    canonical text by column key. `name` is the file's name without ending.
+    canonical text by column key. `name` is the file's name without ending. `guards` are the ceilings by kind of
+    change, `floors` the least ``rows`` of the sheet and the least keys ``matched`` to elements.
     """
 
     name: str
@@ -140,6 +165,7 @@ class Mapping:
     missing: Missing = "keep"
     missing_set: collections.abc.Mapping[str, str] = dataclasses.field(default_factory=dict)
     guards: collections.abc.Mapping[str, Ceiling] = dataclasses.field(default_factory=dict)
+    floors: collections.abc.Mapping[str, Floor] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from catalogsync.errors import Problem, UserError
 from catalogsync.model import Add, Ceiling, Change, Delete, Update
 
 FORMAT = "catalogsync-plan"
-VERSION = 1
+VERSION = 2
 
 Captions = Mapping[str, Mapping[str, str]]
 
@@ -36,7 +36,8 @@ class Plan:
     """What a run would do to one catalog.
 
     `source` is the sheet as an address, to which a row is appended; `columns` says how each column key is
-    shown; `rejected` and `warnings` are the problems of rows, `notes` what else a reader should know.
+    shown; `rejected` and `warnings` are the problems of rows, `notes` what else a reader should know, `alarms`
+    what looks like a broken sheet and must be let through by a person (guards.py). `sheet_rows` counts the rows.
     `existing_count` counts the elements of the catalog, `max_id` is the highest id and `max_updated_at` the latest
     ``updated_at`` among them, as read at `made_at` (Unix seconds). `batch_size` changes go into one request,
     `write_requests` is the fewest that carry them all (law 5).
@@ -62,6 +63,8 @@ class Plan:
     warnings: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     guards: Mapping[str, Ceiling] = field(default_factory=dict)
+    sheet_rows: int = 0
+    alarms: tuple[Problem, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -136,6 +139,7 @@ def _tree(plan: Plan) -> dict[str, Any]:
         "batch_size": plan.batch_size,
         "write_requests": plan.write_requests,
         "rejected_rows": plan.rejected_rows,
+        "sheet_rows": plan.sheet_rows,
         "columns": {
             key: {
                 "title": shown.title,
@@ -151,6 +155,7 @@ def _tree(plan: Plan) -> dict[str, Any]:
         "rejected": [_problem_record(problem) for problem in plan.rejected],
         "warnings": [_problem_record(problem) for problem in plan.warnings],
         "notes": list(plan.notes),
+        "alarms": [_problem_record(problem) for problem in plan.alarms],
     }
 
 
@@ -185,10 +190,12 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             batch_size=max(1, int(tree["batch_size"])),
             write_requests=int(tree["write_requests"]),
             rejected_rows=int(tree["rejected_rows"]),
+            sheet_rows=int(tree["sheet_rows"]),
             rejected=tuple(Problem(**record) for record in tree["rejected"]),
             warnings=tuple(Problem(**record) for record in tree["warnings"]),
             notes=tuple(map(str, tree["notes"])),
             guards={kind: Ceiling.parse(text) for kind, text in tree["guards"].items()},
+            alarms=tuple(Problem(**record) for record in tree["alarms"]),
         )
         is_whole = _checksum(tree) == tree.get("checksum") and plan.digest == tree.get("digest")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -149,6 +149,8 @@ def taken_back(
         write_requests=client.write_requests(counts, run.plan.batch_size),
         rejected_rows=0,
         rejected=(),
+        alarms=(),
+        sheet_rows=0,
         warnings=tuple(left_alone),
         notes=tuple(notes),
     )

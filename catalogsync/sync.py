@@ -109,6 +109,16 @@ def plan(
         raise RowsRejected(f"{sheet_path.name}: {rejected_rows} of {desired.sheet_rows} rows have problems", rejected)
     matched = existing.table["id"][existing.table.index.isin(wanted.index)]
     updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
+    last_run = guards.LastRun()  # the journal does not keep what its two numbers need yet
+    alarms = guards.alarms(
+        wanted,
+        existing.table,
+        mapping,
+        seen=desired.seen,
+        sheet_rows=desired.sheet_rows,
+        last_run=last_run,
+        address=address,
+    )
     batch_size = min(options.batch_size, client.capabilities.max_batch)
     made = Plan(
         account_id=schema.account_id,
@@ -131,6 +141,7 @@ def plan(
         warnings=(*desired.warnings, *_shared_elsewhere(existing, desired)),
         notes=(*notes, *_unknown_types(mapping)),
         guards={**mapping.guards, **options.ceilings},
+        alarms=alarms,
     )
     return Planned(made, schema, sheet.facts, tuple(int(id_) for id_ in matched))
 
@@ -243,8 +254,8 @@ def _shared_elsewhere(existing: tables.Existing, desired: tables.Desired) -> Ite
 
 
 def check_guards(made: Plan, ceilings: Mapping[str, Ceiling] | None = None, allow: str = "") -> None:
-    """Refuse a plan that does more than its ceilings allow, unless `allow` is its digest. Raises GuardRefused."""
-    problems = tuple(guards.exceeded(made.counts, made.existing_count, {**made.guards, **(ceilings or {})}))
+    """Refuse a plan that a ceiling or an alarm stops, unless `allow` is its digest. Raises GuardRefused."""
+    problems = guards.stopping(made, ceilings)
     if problems and allow != made.digest:
         raise GuardRefused(
             f"refused, nothing was written. To let this one plan through: --allow {made.digest}", problems

@@ -10,7 +10,7 @@ import pytest
 from catalogsync import model
 from catalogsync.errors import MappingError, Problem
 from catalogsync.mapping import MappingFile, load_mapping, resolve
-from catalogsync.model import Ceiling, Column, Field
+from catalogsync.model import Ceiling, Column, Field, Floor
 from tests.builders import FIELDS, ZONE, mapping, mapping_file, schema
 
 BY_NAME = {field.name: field for field in FIELDS}
@@ -118,7 +118,7 @@ def test_what_is_left_out_has_the_documented_default(tmp_path: Path) -> None:
     assert (file.duplicates, file.missing.action, file.guards.model_dump()) == (
         "error",
         "keep",
-        {"delete": "10%", "update": "", "add": ""},
+        {"delete": "10%", "update": "", "add": "", "rows": "50%", "matched": "50%"},
     )
     spec = file.columns["Code"]
     assert (spec.blank, spec.owner, spec.conflict, spec.split, spec.multi, spec.unknown) == (
@@ -129,6 +129,7 @@ def test_what_is_left_out_has_the_documented_default(tmp_path: Path) -> None:
         "replace",
         "error",
     )
+    assert (spec.moves, spec.shuffled) == ("", "refuse")
 
 
 def test_headers_are_tidied_and_columns_by_letter_are_none(tmp_path: Path) -> None:
@@ -319,6 +320,7 @@ def test_a_mapping_is_resolved_whole(tmp_path: Path) -> None:
                 blank="clear",
                 owner="sheet",
                 conflict="sheet",
+                moves_percent=50,
             ),
             Column(
                 "Sizes",
@@ -338,6 +340,7 @@ def test_a_mapping_is_resolved_whole(tmp_path: Path) -> None:
         missing="set",
         missing_set={"4": "0"},
         guards={"update": Ceiling(50, True)},
+        floors={"rows": Floor(50, True), "matched": Floor(50, True)},
     )
 
 
@@ -445,6 +448,8 @@ def test_several_subtypes_of_one_field_are_several_columns(tmp_path: Path) -> No
     [
         ("decimal", '","', "textarea"),
         ("currency", "EUR", "textarea"),
+        ("moves", "30%", "textarea"),
+        ("moves", "any", "select"),
         ("enums", "{a: b}", "price"),
         ("unknown", "skip", "price"),
         ("split", '","', "select"),
@@ -472,6 +477,18 @@ def test_a_setting_that_the_type_has_no_use_for_is_refused(
         (
             "X: {field: PRICE, currency: bitcoin}",
             'line 5 columns.X.currency: "bitcoin" is not a known currency (EUR, USD, …)',
+        ),
+        (
+            "X: {field: PRICE, moves: a lot}",
+            'line 5 columns.X.moves: "a lot" is not a percentage (30%, or any for no limit)',
+        ),
+        (
+            "X: {field: Amount, moves: 30}",
+            'line 5 columns.X.moves: "30" is not a percentage (30%, or any for no limit)',
+        ),
+        (
+            "X: {field: Amount, moves: -5%}",
+            'line 5 columns.X.moves: "-5%" is not a percentage (30%, or any for no limit)',
         ),
         (
             "X: {field: Colour, enums: {Rot: Redd}}",
@@ -613,6 +630,50 @@ def test_a_ceiling_that_is_neither_is_refused(tmp_path: Path) -> None:
         'line 6 guards.delete: "few" is not a count or a percentage (50 or 10%)',
         'line 7 guards.add: "-1" is not a count or a percentage (50 or 10%)',
     ]
+
+
+def test_floors_are_counts_or_percentages_and_may_be_off(tmp_path: Path) -> None:
+    made = mapping(tmp_path, "Code: SKU", more="guards: {rows: 100, matched: ''}\n")
+    assert made.floors == {"rows": Floor(100)}
+
+
+def test_a_floor_that_is_neither_is_refused(tmp_path: Path) -> None:
+    told = fit_problems(tmp_path, "Code: SKU", more="guards:\n  rows: half\n  matched: '%'\n")
+    assert told == [
+        'line 6 guards.rows: "half" is not a count or a percentage (50 or 10%)',
+        'line 7 guards.matched: "%" is not a count or a percentage (50 or 10%)',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "moves_percent"),
+    [
+        ("PRICE", 50),
+        ("Cost", 50),
+        ("V2 price", 50),
+        ("Amount", None),
+        ("name", None),
+        ("{field: PRICE, moves: 12.5%}", 12.5),
+        ("{field: PRICE, moves: 0%}", 0),
+        ("{field: PRICE, moves: any}", None),
+        ("{field: Amount, moves: 30%}", 30),
+    ],
+)
+def test_only_prices_have_a_limit_of_moving_unless_it_is_set(
+    tmp_path: Path, spec: str, moves_percent: float | None
+) -> None:
+    fields = (
+        *FIELDS,
+        Field(20, "Cost", "monetary"),
+        Field(21, "V2 price", "numeric", "SPECIAL_PRICE_1"),
+    )
+    file = load(tmp_path, f"catalog: 1\nkey: Code\ncolumns: {{Code: SKU, X: {spec}}}\n")
+    assert resolve(file, schema(fields=fields)).columns[1].moves_percent == moves_percent
+
+
+def test_a_column_may_be_allowed_to_be_shuffled(tmp_path: Path) -> None:
+    made = mapping(tmp_path, "Code: SKU\nRank: {field: Amount, shuffled: allow}")
+    assert [column.shuffled for column in made.columns] == ["refuse", "allow"]
 
 
 def test_everything_that_does_not_fit_is_told_at_once(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_a_full_plan_survives_json() -> None:
         rejected=(Problem("prices.csv:4 (Price)", "is empty", "fill it"),),
         warnings=(Problem("", "two elements hold the key"),),
         notes=("3 elements have no row",),
+        alarms=(Problem("guard Price", "the typical value would go up", "check the sheet"),),
         guards={"delete": Ceiling(12.5, True), "update": Ceiling(1_234_567)},
         max_id=9_007_199_254_740_993,
         max_updated_at=1_760_000_500,
@@ -117,11 +118,12 @@ def test_the_digest_is_the_same_in_every_run() -> None:
         (("max_id",), 1),
         (("key_columns",), []),
         (("notes",), ["nothing to see"]),
+        (("alarms",), []),
         (("checksum",), "0"),
     ],
 )
 def test_an_edited_plan_is_refused(place: tuple[str | int, ...], text: object) -> None:
-    tree = node = _through_text(made_plan(ADD, UPDATE))
+    tree = node = _through_text(made_plan(ADD, UPDATE, alarms=(Problem("guard rows", "few"),)))
     for step in place[:-1]:
         node = node[step]
     node[place[-1]] = text
@@ -144,10 +146,10 @@ def test_what_is_no_plan_is_said_to_be_none(tree: object) -> None:
         from_json(tree, "x.json")
 
 
-@pytest.mark.parametrize("version", [0, 2, None, "1"])
+@pytest.mark.parametrize("version", [0, 1, 3, None, "2"])
 def test_a_plan_of_another_version_is_refused(version: object) -> None:
     tree = {**_through_text(made_plan(ADD)), "version": version}
-    with pytest.raises(UserError, match=f"^plan: a plan of version {version}, this program reads 1; plan again$"):
+    with pytest.raises(UserError, match=f"^plan: a plan of version {version}, this program reads 2; plan again$"):
         from_json(tree)
 
 
@@ -167,6 +169,8 @@ _DAMAGE: list[dict[str, Any]] = [
     {"key_columns": 7},
     {"rejected": [{}]},
     {"notes": 3},
+    {"alarms": [{}]},
+    {"alarms": None},
 ]
 
 

@@ -37,7 +37,7 @@ def command(
     **reading: Any,
 ) -> int:
     """Show what importing SHEET would change in the catalog, old and new. Sends no request but GETs."""
-    from catalogsync import guards, sync
+    from catalogsync import sync
     from catalogsync.cli import render
     from catalogsync.plan import to_json
 
@@ -55,12 +55,11 @@ def command(
     made = planned.plan
     if as_json:
         click.echo(json.dumps(to_json(made), ensure_ascii=False, indent=2))
+        render.print_stopping(made, verbose=verbose, stderr=True)
     else:
         if not quiet:
             render.print_facts(planned.sheet_facts)
         render.print_plan(made, rps=rps, verbose=verbose)
-    exceeded = tuple(guards.exceeded(made.counts, made.existing_count, made.guards))
-    render.print_problems("An apply would be refused:", exceeded, stderr=True)
     if out:
         common.write_json_file(out, json.dumps(to_json(made), ensure_ascii=False, indent=1))
         common.say(f"Stored as {out}. Next: catalogsync apply {out}")

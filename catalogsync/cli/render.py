@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from catalogsync import guards
 from catalogsync.api.transport import PACE_SHARE
 from catalogsync.cli import printable
 from catalogsync.errors import Problem
@@ -55,7 +56,13 @@ def print_plan(plan: Plan, *, rps: float, verbose: bool = False) -> None:
     print_problems("Worth a look:", plan.warnings, verbose=verbose)
     for note in plan.notes:
         _line(out, f"Note: {note}")
+    print_stopping(plan, verbose=verbose)
     _line(out, summary(plan, rps=rps))
+
+
+def print_stopping(plan: Plan, *, verbose: bool = False, stderr: bool = False) -> None:
+    """What a guard has against a plan."""
+    print_problems("A guard would stop this plan:", guards.stopping(plan), verbose=verbose, stderr=stderr)
 
 
 def print_facts(facts: Mapping[str, str]) -> None:

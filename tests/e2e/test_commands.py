@@ -266,6 +266,90 @@ def test_deleting_a_tenth_passes_and_more_is_refused_with_the_numbers_and_the_wa
     assert len(shell.elements()) == 12
 
 
+def priced(count: int) -> list[dict[str, Any]]:
+    return [{"id": 500 + n, "name": f"P{n}", "values": {"Code": f"{n:03}", "Price": 20 + n}} for n in range(count)]
+
+
+PRICED = PLAIN.replace("price: Price", "price: {field: Price, moves: 50%}")
+ALARMS = {
+    "few rows": (rows(12, price=20), "the sheet has 12 rows, the least is 15"),
+    "other keys": (
+        "code,name,price\n" + "".join(f"{n},P{n},{20 + n}\n" for n in range(20, 40)),
+        "0 of the sheet's 20 keys are among the catalog's 20; at least 1 is expected to be",
+    ),
+    "decimal slip": (
+        "code,name,price\n" + "".join(f"{n:03},P{n},{2000 + 100 * n}\n" for n in range(20)),
+        "the typical value would go up by 9900% (times 100, the median of 20 matched rows), the limit is 50%",
+    ),
+    "sorted": (
+        "code,name,price\n" + "".join(f"{n:03},P{n},{39 - n}\n" for n in range(20)),
+        "20 of 20 matched rows (100%) would get another value, yet 100% of the values are those",
+    ),
+}
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_a_broken_sheet_is_shown_by_plan_refused_by_import_and_apply_and_let_through_by_its_digest(
+    start: Start, tmp_path: Path, alarm: str
+) -> None:
+    shell = start(catalog_of(FIELDS, priced(20)))
+    text, told = ALARMS[alarm]
+    sheet, mapping = write(tmp_path, text, PRICED + ("guards: {rows: 15}\n" if alarm == "few rows" else ""))
+    stored = tmp_path / "plan.json"
+    before = shell.elements()
+
+    assert shell("plan", sheet, "-m", mapping, "--out", stored) == 0
+    assert "A guard would stop this plan: (1)" in shell.out
+    assert told in shell.out
+    [shown] = shell.plan(sheet, "-m", mapping)["alarms"]
+    assert told in shown["what"]
+    assert told in shell.err
+
+    for command in (["import", sheet, "-m", mapping, "--yes"], ["apply", stored]):
+        assert shell(*command) == 4
+        assert {arrival.method for arrival in shell.sent} <= {"GET"}
+        assert told in shell.err
+        digest = shell.err.partition("let this one plan through: --allow ")[2].split()[0]
+        assert shell(*command, "--allow", "0123456789ab") == 4
+        assert shell.elements() == before
+
+    assert shell("import", sheet, "-m", mapping, "--yes", "--allow", digest) == 0
+    assert shell.plan(sheet, "-m", mapping)["changes"] == []
+
+
+def test_an_empty_sheet_is_no_empty_catalog(start: Start, tmp_path: Path) -> None:
+    shell = start(catalog_of(FIELDS, priced(20)))
+    sheet, mapping = write(
+        tmp_path, "code,name,price\n", PRICED + "missing: delete\nguards: {delete: 100%, rows: 0%}\n"
+    )
+
+    assert shell("import", sheet, "-m", mapping, "--yes", "--delete-unseen") == 1
+
+    assert shell.posts == []
+    assert "no rows below" in shell.err
+
+
+def test_a_first_import_and_a_price_rise_of_eight_percent_pass_without_flags(start: Start, tmp_path: Path) -> None:
+    shell = start(catalog_of(FIELDS))
+    sheet, mapping = write(tmp_path, rows(20, price=20), PRICED)
+    assert shell("import", sheet, "-m", mapping, "--yes") == 0
+
+    risen = "code,name,price\n" + "".join(f"{n:03},P{n},{(20 + n) * 1.08:.2f}\n" for n in range(20))
+    sheet, mapping = write(tmp_path, risen, PRICED)
+    assert shell("import", sheet, "-m", mapping, "--yes") == 0
+    assert "guard" not in shell.out + shell.err
+
+
+def test_an_exceeded_ceiling_is_shown_with_the_plan(start: Start, tmp_path: Path) -> None:
+    shell = start(catalog_of(FIELDS))
+    sheet, mapping = write(tmp_path, rows(3), PLAIN + "guards: {add: 2}\n")
+
+    assert shell("plan", sheet, "-m", mapping) == 0
+
+    assert "A guard would stop this plan: (1)" in shell.out
+    assert "the plan would add 3 of 0 elements, the ceiling is 2" in shell.out
+
+
 def test_a_first_run_deletes_nothing_unless_told(start: Start, tmp_path: Path) -> None:
     shell = start(catalog_of(FIELDS, products(20)))
     sheet, mapping = write(tmp_path, rows(19), PLAIN + "missing: delete\n")
