@@ -57,6 +57,11 @@ class Journal:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.executescript(_SCHEMA)
 
+    @property
+    def folder(self) -> Path:
+        """The state folder that the journal is kept in."""
+        return self._file.parent
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._file, timeout=30, isolation_level=None)
         connection.execute("PRAGMA synchronous=FULL")

@@ -17,13 +17,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from catalogsync import differ, fields, guards, tables, workbook, writer
+from catalogsync import base as bases
+from catalogsync import differ, fields, guards, tables, threeway, workbook, writer
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Since
+from catalogsync.base import Base
 from catalogsync.errors import GuardRefused, MappingError, Problem, RowsRejected, StalePlan, UserError
 from catalogsync.journal import Journal
 from catalogsync.mapping import MappingFile, load_mapping, resolve
-from catalogsync.model import Add, Catalog, Ceiling, Column, Delete, Schema, Update
+from catalogsync.model import Add, Catalog, Ceiling, Column, Delete, Result, Schema, Update
 from catalogsync.model import Mapping as SheetMapping
 from catalogsync.plan import Plan, Shown, counts_of
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
@@ -55,12 +57,16 @@ class PlanOptions:
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, and what an apply in the same run can use again."""
+    """A plan, and what an apply in the same run can use again.
+
+    `base` is what sheet and catalog agree on as far as nothing is written, `wanted` the rows that were planned from.
+    """
 
     plan: Plan
     schema: Schema
     sheet_facts: Mapping[str, str]
-    matched_ids: tuple[int, ...]
+    base: Base
+    wanted: pd.DataFrame
 
 
 def plan(
@@ -90,13 +96,18 @@ def plan(
     def address(row: int) -> str:
         return f"{_source(sheet)}{row}"
 
+    known, lack = bases.load(_base_path(journal, schema.account_id, catalog.id, mapping.name))
     wanted, shared = tables.without_shared(desired, existing, address)
+    met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
+    wanted, existing = met.desired, dataclasses.replace(existing, table=met.existing)
+    shared += _rekeyed(met, desired, address)
     wanted, nameless = tables.without_names(wanted, existing.table, address)
     second: list[Problem] = []
     if not client.capabilities.keeps_repeated_hours:
         wanted, second = tables.without_second_times(wanted, mapping, schema.timezone, address)
-    missing, notes = _missing(mapping, desired, existing, journal, schema, options)
-    changes = differ.diff(wanted, existing.table, mapping, missing)
+    missing, notes = _missing(mapping, desired, existing, known, options)
+    diff = differ.diff(wanted, existing.table, mapping, missing, known)
+    changes = diff.changes
     rejected = (*desired.rejected, *shared, *nameless, *second)
     rejected_rows = desired.rejected_rows + len(shared) + len(nameless) + len({problem.where for problem in second})
     if options.strict and rejected:
@@ -123,10 +134,12 @@ def plan(
         rejected_rows=rejected_rows,
         rejected=rejected,
         warnings=(*desired.warnings, *_shared_elsewhere(existing, desired)),
-        notes=(*notes, *_unknown_types(mapping)),
+        notes=(*notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
         guards={**mapping.guards, **options.ceilings},
+        clashes=(*diff.clashes, *met.clashes),
     )
-    return Planned(made, schema, sheet.facts, tuple(int(id_) for id_ in matched))
+    agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
+    return Planned(made, schema, sheet.facts, agreed, wanted)
 
 
 def _fetch(client: Client, journal: Journal, schema: Schema, columns: tuple[Column, ...], watch: Watch) -> pd.DataFrame:
@@ -189,8 +202,7 @@ def _missing(
     mapping: SheetMapping,
     desired: tables.Desired,
     existing: tables.Existing,
-    journal: Journal,
-    schema: Schema,
+    known: Base | None,
     options: PlanOptions,
 ) -> tuple[pd.Index, tuple[str, ...]]:
     """The keys of elements whose row is gone, as far as the mapping acts on them, and what to say about it."""
@@ -199,20 +211,44 @@ def _missing(
         return nothing, ()
     if desired.unreadable_rows:
         return nothing, (f"{desired.unreadable_rows} rows have no readable key: no element counts as missing",)
+    known = Base.empty() if known is None else known
     gone = existing.table[~existing.table.index.isin(desired.seen)]
+    gone = gone[~gone["id"].isin(known.ids[known.keys.isin(desired.seen)])]  # had the key of a row, a rejected one too
     notes = []
     if not options.delete_unseen:
-        known = gone["id"].isin(journal.matched(schema.account_id, schema.catalog_id, mapping.name))
-        if not known.all():
-            note = f"{int((~known).sum())} elements have no row, and this mapping's sheet never had one for them"
+        had_row = gone["id"].isin(known.ids)
+        if not had_row.all():
+            note = f"{int((~had_row).sum())} elements have no row, and this mapping's sheet never had one for them"
             notes.append(f"{note}: left alone (--delete-unseen)")
-        gone = gone[known]
+        gone = gone[had_row]
     if mapping.missing == "delete" and not options.delete_linked and gone["linked"].any():
         ids = ", ".join(map(str, gone["id"][gone["linked"]].head(10)))
         note = f"{int(gone['linked'].sum())} elements have no row, but hang on deals or customers ({ids})"
         notes.append(f"{note}: left alone (--delete-linked)")
         gone = gone[~gone["linked"]]
     return gone.index, tuple(notes)
+
+
+def _without_base(mapping: SheetMapping, lack: str, options: PlanOptions) -> Iterable[str]:
+    """That there is no base, where that makes a difference to what the mapping asks for."""
+    needs_base = any(column.owner == "sheet" or column.conflict != "ask" for column in mapping.columns)
+    lacks_rows = mapping.missing != "keep" and not options.delete_unseen
+    if lack == bases.DAMAGED or (lack and (needs_base or lacks_rows)):
+        told = "" if options.delete_unseen else ", and nothing counts as missing"
+        yield f"{lack}: sheet and catalog are compared as they are{told}"
+
+
+def _rekeyed(met: threeway.Met, desired: tables.Desired, address: Callable[[int], str]) -> list[Problem]:
+    """Rows whose element lost its key in the CRM, or got one that does not identify it alone."""
+    rows = desired.table["row"]
+    return [
+        Problem(
+            address(int(rows[key])),
+            f"element {id_} had the key {fields.quoted(tables.key_text(str(key)))}, now it has none of its own",
+            "it is not touched, and no other is added; give it its key in the catalog, or delete it there",
+        )
+        for key, id_ in met.unclear.items()
+    ]
 
 
 def _unknown_types(mapping: SheetMapping) -> Iterable[str]:
@@ -247,20 +283,40 @@ def apply(
     journal: Journal,
     schema: Schema,
     *,
-    matched_ids: Iterable[int] = (),
+    planned: Planned | None = None,
     watch: Watch | None = None,
 ) -> writer.Report:
-    """Send a plan's changes. Guards and staleness are checked by the caller, before."""
+    """Send a plan's changes. Guards and staleness are checked by the caller, before.
+
+    `planned` where the plan was made in this run: what sheet and catalog agree on anyway is remembered too.
+    """
     watch = watch or Watch()
     watch.step(f"Writing {made.catalog_name}", len(made.changes))
     report = writer.apply(made, schema, client, journal, progress=watch.count)
-    remember(made, journal, [*matched_ids, *writer.element_ids(report.results)])
+    remember(made, journal, planned, report.results)
     return report
 
 
-def remember(made: Plan, journal: Journal, element_ids: Iterable[int]) -> None:
-    """Remember which elements the sheet has rows for: only those can be missing in a later run."""
-    journal.remember_matched(made, element_ids)
+def remember(
+    made: Plan,
+    journal: Journal,
+    planned: Planned | None,
+    results: Iterable[Result] = (),
+    stored: Mapping[int, Mapping[str, str]] | None = None,
+) -> None:
+    """Keep what sheet and catalog agree on after a run, as the base of the next one.
+
+    `planned` where the plan was made in this run; a stored plan adds what it wrote to the base that there is. `stored`
+    is what was read back, as texts by column key by element id; else the catalog is taken to hold what it was sent.
+    """
+    path = _base_path(journal, made.account_id, made.catalog_id, made.mapping)
+    base = planned.base if planned else bases.load(path)[0] or Base.empty()
+    wanted = planned.wanted if planned else None
+    bases.save(base.patched(threeway.written(made, results, wanted, base.crm.columns, stored or {})), path)
+
+
+def _base_path(journal: Journal, account_id: int, catalog_id: int, mapping: str) -> Path:
+    return bases.path_of(journal.folder / "base", account_id, catalog_id, mapping)
 
 
 def check_stored(made: Plan, client: Client, watch: Watch | None = None) -> Schema:
