@@ -1,85 +1,86 @@
 """Differ: what must change in the catalog to make it say what the sheet says. Pure.
 
 Both tables hold canonical text (tables.py), so equality is plain ``!=``. Columns are compared whole;
-objects are built for changed rows only.
+objects are built for changed rows only. What the base says about a cell is decided in threeway.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from catalogsync import model
-from catalogsync.model import NAME, Add, Change, Column, Delete, Update
+from catalogsync import model, threeway
+from catalogsync.base import Base
+from catalogsync.model import NAME, Add, Change, Clash, Column, Delete, Update
 
 Places = NDArray[np.intp]
 
 
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What must change, and what somebody changed in the CRM since the last run."""
+
+    changes: tuple[Change, ...]
+    clashes: tuple[Clash, ...] = ()
+
+
 def diff(
-    desired: pd.DataFrame, existing: pd.DataFrame, mapping: model.Mapping, missing: pd.Index
-) -> tuple[Change, ...]:
+    desired: pd.DataFrame, existing: pd.DataFrame, mapping: model.Mapping, missing: pd.Index, base: Base | None = None
+) -> Diff:
     """The changes that turn `existing` into `desired`: updates, then adds, then deletes, each in table order.
 
     `desired` and `existing` as in tables.py; `missing` are keys of existing elements whose row is gone, to be
     treated as the mapping says. A column whose owner is the CRM is not compared. An empty desired cell means
-    "leave it" unless the column says ``blank: clear``.
+    "leave it" unless the column says ``blank: clear``, or the cell was filled when `base` was kept.
+    Rows of elements that the base knows by another key are expected to have gone through `threeway.meet`.
     """
-    columns = [column for column in mapping.columns if column.owner != "crm"]
+    columns = threeway.compared(mapping)
     places = existing.index.get_indexer(desired.index)
     gone = existing[existing.index.isin(missing)]
+    updates, clashes = _updates(desired, existing, columns, places, base)
     changes: list[Change] = [
-        *_updates(desired, existing, columns, places),
+        *updates,
         *_adds(desired[places < 0], columns),
         *(_deletes(gone) if mapping.missing == "delete" else _set_values(gone, mapping)),
     ]
-    return tuple(dataclasses.replace(change, op=op) for op, change in enumerate(changes, start=1))
+    numbered = (dataclasses.replace(change, op=op) for op, change in enumerate(changes, start=1))
+    return Diff(tuple(numbered), tuple(clashes))
 
 
 def _updates(
-    desired: pd.DataFrame, existing: pd.DataFrame, columns: Sequence[Column], places: Places
-) -> Iterator[Update]:
+    desired: pd.DataFrame, existing: pd.DataFrame, columns: Sequence[Column], places: Places, base: Base | None
+) -> tuple[Iterator[Update], list[Clash]]:
     rows = np.flatnonzero(places >= 0)
     matched = places[rows]
+    ids = existing["id"].to_numpy()[matched]
+    keys, row_numbers = desired.index[rows], desired["row"].to_numpy()[rows]
     after: dict[int, dict[str, str]] = {}
+    clashes: list[tuple[int, Clash]] = []
     for column in columns:
         wanted, held = desired[column.key].array[rows], existing[column.key].array[matched]
-        for place, text in _differing(wanted, held, column):
-            after.setdefault(place, {})[column.key] = text
+        known = None if base is None else base.cells(column.key, ids)
+        for decided in threeway.decisions(column, wanted, held, known):
+            place = decided.place
+            if decided.text is not None:
+                after.setdefault(place, {})[column.key] = decided.text
+            if decided.clash:
+                facts = (str(keys[place]), int(row_numbers[place]), int(ids[place]))
+                told = Clash(decided.clash, *facts, column.key, decided.base, wanted[place], held[place])
+                clashes.append((place, told))
     changed = sorted(after)
-    yield from _built(
+    clashes.sort(key=lambda entry: entry[0])
+    updates = _built(
         existing.iloc[matched[changed]],
         [after[place] for place in changed],
-        keys=desired.index[rows[changed]].tolist(),
-        rows=desired["row"].iloc[rows[changed]].tolist(),
+        keys=keys[changed].tolist(),
+        rows=row_numbers[changed].tolist(),
     )
-
-
-def _differing(wanted: Any, held: Any, column: Column) -> Iterator[tuple[int, str]]:
-    """Where a column differs, and what the catalog should hold there."""
-    # Taking options away changes the very cells that hold what the sheet says.
-    differs = np.asarray(wanted != ("" if column.multi == "remove" else held), dtype=bool)
-    if column.blank != "clear" or column.multi != "replace":
-        differs &= np.asarray(wanted != "", dtype=bool)
-    places = np.flatnonzero(differs)
-    for place, ours, theirs in zip(places.tolist(), wanted[places], held[places], strict=True):
-        text = _combined(ours, theirs, column)
-        if text != theirs:
-            yield place, text
-
-
-def _combined(wanted: str, held: str, column: Column) -> str:
-    """What a multi-value field should hold: the sheet's options, or those added to or taken from what is there."""
-    if column.multi == "replace":
-        return wanted
-    ours = {int(id_) for id_ in wanted.split(",") if id_}
-    theirs = {int(id_) for id_ in held.split(",") if id_}
-    ids = theirs | ours if column.multi == "merge" else theirs - ours
-    return ",".join(map(str, sorted(ids)))
+    return updates, [clash for _, clash in clashes]
 
 
 def _built(

@@ -48,9 +48,9 @@ CREATE TABLE IF NOT EXISTS catalogs (
     account_id INTEGER NOT NULL, catalog_id INTEGER NOT NULL, element_count INTEGER NOT NULL,
     PRIMARY KEY (account_id, catalog_id)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS matched (
-    account_id INTEGER NOT NULL, catalog_id INTEGER NOT NULL, mapping TEXT NOT NULL, element_id INTEGER NOT NULL,
-    PRIMARY KEY (account_id, catalog_id, mapping, element_id)
+CREATE TABLE IF NOT EXISTS sheets (
+    account_id INTEGER NOT NULL, catalog_id INTEGER NOT NULL, mapping TEXT NOT NULL,
+    sheet_rows INTEGER NOT NULL, matched INTEGER NOT NULL, PRIMARY KEY (account_id, catalog_id, mapping)
 ) WITHOUT ROWID;
 """
 
@@ -324,24 +324,25 @@ class Journal:
             ).fetchone()
         return None if row is None else int(row[0])
 
-    # --- which elements a mapping's sheet has had rows for ---
+    # --- what a sheet was like ---
 
-    def remember_matched(self, plan: Plan, element_ids: Iterable[int]) -> None:
-        """Remember elements that a row of this mapping's sheet was matched to. Only those can be missing later."""
+    def remember_sheet(self, plan: Plan) -> None:
+        """Remember how many rows a mapping's sheet had, and for how many of them there is an element now."""
+        matched = plan.unchanged_count + plan.counts["update"] + plan.counts["add"]
         scope = (plan.account_id, plan.catalog_id, plan.mapping)
         with self._transaction() as connection:
-            connection.executemany(
-                "INSERT OR IGNORE INTO matched VALUES (?, ?, ?, ?)", ((*scope, id_) for id_ in element_ids)
+            connection.execute(
+                "INSERT OR REPLACE INTO sheets VALUES (?, ?, ?, ?, ?)", (*scope, plan.sheet_rows, matched)
             )
 
-    def matched(self, account_id: int, catalog_id: int, mapping: str) -> set[int]:
-        """The ids of the elements that this mapping's sheet has had rows for."""
+    def last_sheet(self, account_id: int, catalog_id: int, mapping: str) -> tuple[int | None, int | None]:
+        """The rows of a mapping's last sheet, and for how many there was an element; None where not known."""
         with closing(self._connect()) as connection:
-            rows = connection.execute(
-                "SELECT element_id FROM matched WHERE account_id = ? AND catalog_id = ? AND mapping = ?",
+            row = connection.execute(
+                "SELECT sheet_rows, matched FROM sheets WHERE account_id = ? AND catalog_id = ? AND mapping = ?",
                 (account_id, catalog_id, mapping),
-            )
-            return {id_ for (id_,) in rows}
+            ).fetchone()
+        return (None, None) if row is None else (int(row[0]), int(row[1]))
 
 
 def _image(images: Mapping[int, Mapping[str, str]] | None, op: int) -> str | None:

@@ -213,6 +213,32 @@ class Delete:
 
 Change = Add | Update | Delete
 
+ClashKind = Literal["conflict", "kept", "reverted", "overridden", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A cell that somebody changed in the CRM since the last run, and what the plan does about it.
+
+    ``conflict``: the sheet changed it too, nothing is done until a person decides. ``kept``: the CRM's value
+    stays. ``reverted``: the column's owner is the sheet, so its value is sent. ``overridden``: both changed it, and
+    the mapping says that the sheet's value counts. ``deleted``: the element is gone and is not added again, since
+    its row is as it was; of the whole row, so `column` and the texts are "".
+
+    `column` is a column key; `base` what the catalog held after the last run, `sheet` and `crm` what they say now,
+    as canonical text.
+    """
+
+    kind: ClashKind
+    key: str
+    row: int
+    id: int
+    column: str = ""
+    base: str = ""
+    sheet: str = ""
+    crm: str = ""
+
+
 Outcome = Literal["done", "failed", "conflict", "unknown"]
 
 

@@ -5,6 +5,7 @@ A stored plan carries a digest of its changes. A file whose digest does not fit 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from catalogsync.errors import Problem, UserError
-from catalogsync.model import Add, Ceiling, Change, Delete, Update
+from catalogsync.model import Add, Ceiling, Change, Clash, Delete, Update
 
 FORMAT = "catalogsync-plan"
 VERSION = 2
@@ -37,7 +38,8 @@ class Plan:
 
     `source` is the sheet as an address, to which a row is appended; `columns` says how each column key is
     shown; `rejected` and `warnings` are the problems of rows, `notes` what else a reader should know, `alarms`
-    what looks like a broken sheet and must be let through by a person (guards.py). `sheet_rows` counts the rows.
+    what looks like a broken sheet and must be let through by a person (guards.py); `clashes` are the cells that
+    somebody changed in the CRM since the last run, as far as the sheet says otherwise. `sheet_rows` counts the rows.
     `existing_count` counts the elements of the catalog, `max_id` is the highest id and `max_updated_at` the latest
     ``updated_at`` among them, as read at `made_at` (Unix seconds). `batch_size` changes go into one request,
     `write_requests` is the fewest that carry them all (law 5).
@@ -65,6 +67,7 @@ class Plan:
     guards: Mapping[str, Ceiling] = field(default_factory=dict)
     sheet_rows: int = 0
     alarms: tuple[Problem, ...] = ()
+    clashes: tuple[Clash, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -152,6 +155,7 @@ def _tree(plan: Plan) -> dict[str, Any]:
         "key_columns": [list(keys) for keys in plan.key_columns],
         "guards": {kind: str(ceiling) for kind, ceiling in plan.guards.items()},
         "changes": [change_record(change) for change in plan.changes],
+        "clashes": [dataclasses.asdict(clash) for clash in plan.clashes],
         "rejected": [_problem_record(problem) for problem in plan.rejected],
         "warnings": [_problem_record(problem) for problem in plan.warnings],
         "notes": list(plan.notes),
@@ -194,6 +198,7 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             rejected=tuple(Problem(**record) for record in tree["rejected"]),
             warnings=tuple(Problem(**record) for record in tree["warnings"]),
             notes=tuple(map(str, tree["notes"])),
+            clashes=tuple(Clash(**record) for record in tree["clashes"]),
             guards={kind: Ceiling.parse(text) for kind, text in tree["guards"].items()},
             alarms=tuple(Problem(**record) for record in tree["alarms"]),
         )

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 
-from catalogsync import tables
+from catalogsync import base as bases
+from catalogsync import tables, threeway
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Since
+from catalogsync.base import Base
 from catalogsync.errors import Problem
 from catalogsync.journal import Journal, Operation, Run
 from catalogsync.model import NAME, Add, Change, Column, Delete, Result, Schema, Update
@@ -47,9 +50,58 @@ def recover(schema: Schema, client: Client, journal: Journal, options: WriteOpti
         results = _settled(run, operations, schema, client, journal, options)
         planned = sum(operation.outcome == "planned" for operation in journal.operations(run_id))
         if results or run.state == "running":
+            done = [o for o in journal.operations(run_id) if o.outcome == "done"]
+            stored = {o.element_id: o.stored.values for o in done if o.stored and o.element_id}
+            remember(journal, run.plan, [Result(o.change.op, "done", o.element_id) for o in done], stored)
             journal.finish(run_id, "stopped" if planned else "done", run.message or "was cut off")
             recovered.append(Recovered(run_id, tuple(results), planned))
     return recovered
+
+
+# --- the base ------------------------------------------------------------------------------------------------
+
+PENDING_S = 30 * 86_400
+"""How long the base of a plan that nobody applied is kept."""
+
+
+def base_path(journal: Journal, account_id: int, catalog_id: int, mapping: str) -> Path:
+    """Where the values are kept that sheet and catalog last agreed on."""
+    return bases.path_of(journal.folder / "base", account_id, catalog_id, mapping)
+
+
+def _pending_path(journal: Journal, plan: Plan) -> Path:
+    return journal.folder / "base" / "pending" / f"{plan.account_id}-{plan.catalog_id}-{plan.digest}.arrow"
+
+
+def keep_pending(journal: Journal, plan: Plan, base: Base) -> None:
+    """Keep what sheet and catalog agree on already when a plan is made, until it is applied: also by another process,
+    or after a run that was cut off."""
+    path = _pending_path(journal, plan)
+    bases.save(base, path)
+    for old in path.parent.iterdir():
+        if old.stat().st_mtime < journal.now_at() - PENDING_S:
+            old.unlink(missing_ok=True)
+
+
+def remember(
+    journal: Journal,
+    plan: Plan,
+    results: Iterable[Result],
+    stored: Mapping[int, Mapping[str, str]],
+    *,
+    wanted: pd.DataFrame | None = None,
+) -> None:
+    """Keep what sheet and catalog agree on after a run, as the base of the next one.
+
+    `stored` is what was read back, texts by column key by element id; else the catalog is taken to hold what it was
+    sent. `wanted` are the rows that were planned from, where they are known.
+    """
+    pending = _pending_path(journal, plan)
+    path = base_path(journal, plan.account_id, plan.catalog_id, plan.mapping)
+    known = [base for base in (bases.load(pending)[0], bases.load(path)[0]) if base is not None]
+    base = known[0] if known else Base.empty()
+    bases.save(base.patched(threeway.written(plan, results, wanted, base.crm.columns, stored)), path)
+    pending.unlink(missing_ok=True)
 
 
 def _settled(

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from catalogsync import differ, fields, guards, runs, tables, workbook, writer
+from catalogsync import base as bases
+from catalogsync import differ, fields, guards, runs, tables, threeway, workbook, writer
 from catalogsync.api.client import Client
+from catalogsync.base import Base
 from catalogsync.errors import GuardRefused, MappingError, Problem, RowsRejected, StalePlan, UserError
 from catalogsync.journal import Journal, Run
 from catalogsync.mapping import MappingFile, load_mapping, resolve
@@ -53,12 +55,16 @@ class PlanOptions:
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, and what an apply in the same run can use again."""
+    """A plan, and what an apply in the same run can use again.
+
+    `base` is what sheet and catalog agree on as far as nothing is written, `wanted` the rows that were planned from.
+    """
 
     plan: Plan
     schema: Schema
     sheet_facts: Mapping[str, str]
-    matched_ids: tuple[int, ...]
+    base: Base
+    wanted: pd.DataFrame
 
 
 def plan(
@@ -96,20 +102,25 @@ def plan(
     def address(row: int) -> str:
         return f"{_source(sheet)}{row}"
 
+    known, lack = bases.load(runs.base_path(journal, schema.account_id, catalog.id, mapping.name))
     wanted, shared = tables.without_shared(desired, existing, address)
+    met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
+    wanted, existing = met.desired, dataclasses.replace(existing, table=met.existing)
+    shared += _rekeyed(met, desired, address)
     wanted, nameless = tables.without_names(wanted, existing.table, address)
     second: list[Problem] = []
     if not client.capabilities.keeps_repeated_hours:
         wanted, second = tables.without_second_times(wanted, mapping, schema.timezone, address)
-    missing, notes = _missing(mapping, desired, existing, journal, schema, options)
-    changes = differ.diff(wanted, existing.table, mapping, missing)
+    missing, notes = _missing(mapping, desired, existing, known, options)
+    diff = differ.diff(wanted, existing.table, mapping, missing, known)
+    changes = diff.changes
     rejected = (*desired.rejected, *shared, *nameless, *second)
     rejected_rows = desired.rejected_rows + len(shared) + len(nameless) + len({problem.where for problem in second})
     if options.strict and rejected:
         raise RowsRejected(f"{sheet_path.name}: {rejected_rows} of {desired.sheet_rows} rows have problems", rejected)
     matched = existing.table["id"][existing.table.index.isin(wanted.index)]
     updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
-    last_run = guards.LastRun()  # the journal does not keep what its two numbers need yet
+    last_run = guards.LastRun(*journal.last_sheet(schema.account_id, catalog.id, mapping.name))
     alarms = guards.alarms(
         wanted,
         existing.table,
@@ -137,13 +148,16 @@ def plan(
         batch_size=batch_size,
         write_requests=client.write_requests(counts_of(changes), batch_size),
         rejected_rows=rejected_rows,
+        sheet_rows=desired.sheet_rows,
         rejected=rejected,
         warnings=(*desired.warnings, *_shared_elsewhere(existing, desired)),
-        notes=(*notes, *_unknown_types(mapping)),
+        notes=(*notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
         guards={**mapping.guards, **options.ceilings},
         alarms=alarms,
+        clashes=(*diff.clashes, *met.clashes),
     )
-    return Planned(made, schema, sheet.facts, tuple(int(id_) for id_ in matched))
+    agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
+    return Planned(made, schema, sheet.facts, agreed, wanted)
 
 
 def _fetch(client: Client, journal: Journal, schema: Schema, columns: tuple[Column, ...], watch: Watch) -> pd.DataFrame:
@@ -210,8 +224,7 @@ def _missing(
     mapping: SheetMapping,
     desired: tables.Desired,
     existing: tables.Existing,
-    journal: Journal,
-    schema: Schema,
+    known: Base | None,
     options: PlanOptions,
 ) -> tuple[pd.Index, tuple[str, ...]]:
     """The keys of elements whose row is gone, as far as the mapping acts on them, and what to say about it."""
@@ -220,20 +233,44 @@ def _missing(
         return nothing, ()
     if desired.unreadable_rows:
         return nothing, (f"{desired.unreadable_rows} rows have no readable key: no element counts as missing",)
+    known = Base.empty() if known is None else known
     gone = existing.table[~existing.table.index.isin(desired.seen)]
+    gone = gone[~gone["id"].isin(known.ids[known.keys.isin(desired.seen)])]  # had the key of a row, a rejected one too
     notes = []
     if not options.delete_unseen:
-        known = gone["id"].isin(journal.matched(schema.account_id, schema.catalog_id, mapping.name))
-        if not known.all():
-            note = f"{int((~known).sum())} elements have no row, and this mapping's sheet never had one for them"
+        had_row = gone["id"].isin(known.ids)
+        if not had_row.all():
+            note = f"{int((~had_row).sum())} elements have no row, and this mapping's sheet never had one for them"
             notes.append(f"{note}: left alone (--delete-unseen)")
-        gone = gone[known]
+        gone = gone[had_row]
     if mapping.missing == "delete" and not options.delete_linked and gone["linked"].any():
         ids = ", ".join(map(str, gone["id"][gone["linked"]].head(10)))
         note = f"{int(gone['linked'].sum())} elements have no row, but hang on deals or customers ({ids})"
         notes.append(f"{note}: left alone (--delete-linked)")
         gone = gone[~gone["linked"]]
     return gone.index, tuple(notes)
+
+
+def _without_base(mapping: SheetMapping, lack: str, options: PlanOptions) -> Iterable[str]:
+    """That there is no base, where that makes a difference to what the mapping asks for."""
+    needs_base = any(column.owner == "sheet" or column.conflict != "ask" for column in mapping.columns)
+    lacks_rows = mapping.missing != "keep" and not options.delete_unseen
+    if lack == bases.DAMAGED or (lack and (needs_base or lacks_rows)):
+        told = "" if options.delete_unseen else ", and nothing counts as missing"
+        yield f"{lack}: sheet and catalog are compared as they are{told}"
+
+
+def _rekeyed(met: threeway.Met, desired: tables.Desired, address: Callable[[int], str]) -> list[Problem]:
+    """Rows whose element lost its key in the CRM, or got one that does not identify it alone."""
+    rows = desired.table["row"]
+    return [
+        Problem(
+            address(int(rows[key])),
+            f"element {id_} had the key {fields.quoted(tables.key_text(str(key)))}, now it has none of its own",
+            "it is not touched, and no other is added; give it its key in the catalog, or delete it there",
+        )
+        for key, id_ in met.unclear.items()
+    ]
 
 
 def _unknown_types(mapping: SheetMapping) -> Iterable[str]:
@@ -269,16 +306,36 @@ def apply(
     schema: Schema,
     options: writer.WriteOptions | None = None,
     *,
-    matched_ids: Iterable[int] = (),
+    planned: Planned | None = None,
     undoes: int | None = None,
     watch: Watch | None = None,
 ) -> writer.Report:
-    """Send a plan's changes. Guards and staleness are checked by the caller, before, under the catalog's lock."""
+    """Send a plan's changes. Guards and staleness are checked by the caller, before, under the catalog's lock.
+
+    `planned` where the plan was made in this run: what sheet and catalog agree on anyway is remembered too.
+    """
     watch = watch or Watch()
     watch.step(f"Writing {made.catalog_name}", len(made.changes))
+    if planned:
+        runs.keep_pending(journal, made, planned.base)
     report = writer.apply(made, schema, client, journal, options, undoes=undoes, progress=watch.count)
-    remember(made, journal, [*matched_ids, *writer.element_ids(report.results)])
+    stored = {each.id: each.values for each in report.stored.values()}
+    runs.remember(journal, made, report.results, stored, wanted=planned.wanted if planned else None)
+    if planned and not report.stopped_by:
+        journal.remember_sheet(made)
     return report
+
+
+def keep_for_apply(planned: Planned, journal: Journal) -> None:
+    """Keep what a stored plan need not carry, but its apply remembers: on what sheet and catalog agree already."""
+    runs.keep_pending(journal, planned.plan, planned.base)
+
+
+def remember(planned: Planned, journal: Journal) -> None:
+    """Keep what sheet and catalog agree on where there was nothing to write, as the base of the next run."""
+    runs.keep_pending(journal, planned.plan, planned.base)
+    runs.remember(journal, planned.plan, (), {})
+    journal.remember_sheet(planned.plan)
 
 
 def schema_of(run: Run, client: Client) -> Schema:
@@ -309,11 +366,6 @@ def undo_plan(run: Run, client: Client, journal: Journal, schema: Schema) -> Pla
     count = (journal.element_count(schema.account_id, schema.catalog_id) or run.plan.existing_count) + added
     shown = {column.key: _shown_as(column, schema) for column in tables.all_columns(schema)}
     return runs.taken_back(run, operations, schema, client, element_count=count, shown=shown)
-
-
-def remember(made: Plan, journal: Journal, element_ids: Iterable[int]) -> None:
-    """Remember which elements the sheet has rows for: only those can be missing in a later run."""
-    journal.remember_matched(made, element_ids)
 
 
 def check_stored(

@@ -49,12 +49,13 @@ class Existing:
 
     `shared` maps a key to element ids where the two do not belong to each other alone: several elements
     hold the key, or two rows mean one element. None of these may be touched. `element_count` counts all
-    elements, those without a key too; `max_id` is the highest id and `max_updated_at` the latest ``updated_at``
-    among them, 0 where there are none.
+    elements, those without a key too, and `ids` names them; `max_id` is the highest id and `max_updated_at` the
+    latest ``updated_at`` among them, 0 where there are none.
     """
 
     table: pd.DataFrame
     shared: dict[str, tuple[int, ...]]
+    ids: pd.Index
     element_count: int
     max_id: int
     max_updated_at: int
@@ -326,6 +327,7 @@ def existing_table(elements: pd.DataFrame, mapping: model.Mapping, seen: pd.Inde
     return Existing(
         table=table[alone],
         shared=shared,
+        ids=pd.Index(ids, dtype="int64"),
         element_count=len(elements),
         max_id=int(ids.max()) if len(ids) else 0,
         max_updated_at=int(elements["updated_at"].max()) if len(ids) else 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,13 +175,13 @@ def test_a_transaction_that_fails_leaves_nothing_behind(journal: Journal) -> Non
     assert journal.start(PLAN) == 1
 
 
-def test_matched_elements_are_remembered_per_account_catalog_and_mapping(journal: Journal) -> None:
-    journal.remember_matched(PLAN, [11, 12])
-    journal.remember_matched(PLAN, [12, 13])
-    assert journal.matched(30001, CATALOG_ID, "products") == {11, 12, 13}
-    assert journal.matched(30001, CATALOG_ID, "other") == set()
-    assert journal.matched(30001, 1, "products") == set()
-    assert journal.matched(1, CATALOG_ID, "products") == set()
+def test_what_a_sheet_was_like_is_kept_per_account_catalog_and_mapping(journal: Journal) -> None:
+    assert journal.last_sheet(30001, CATALOG_ID, "products") == (None, None)
+    journal.remember_sheet(replace(PLAN, sheet_rows=7, unchanged_count=4))
+    journal.remember_sheet(replace(PLAN, mapping="other", sheet_rows=1))
+    assert journal.last_sheet(30001, CATALOG_ID, "products") == (7, 6)  # one is updated, one added
+    assert journal.last_sheet(30001, CATALOG_ID, "nothing") == (None, None)
+    assert journal.last_sheet(30002, CATALOG_ID, "products") == (None, None)
 
 
 def test_a_journal_opened_again_holds_what_was_there(journal: Journal, tmp_path: Path) -> None:
@@ -249,6 +250,7 @@ def test_a_process_that_ends_after_sending_leaves_the_request_as_sent(tmp_path: 
 
 STARTS_RUNS = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from catalogsync.journal import Journal
 from catalogsync.model import Result

@@ -16,8 +16,8 @@ PACKAGE = Path(catalogsync.__file__).parent
 
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model"),
-    ("fields", "plan", "reader", "state", "stopping", "lock", "readback", "yamlfile", "api.dialect"),
-    ("api.wire", "api.pages", "api.reading"),
+    ("base", "fields", "plan", "reader", "state", "stopping", "lock", "readback", "yamlfile", "api.dialect"),
+    ("threeway", "api.wire", "api.pages", "api.reading"),
     ("api.v2_answers",),
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),

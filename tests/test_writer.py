@@ -370,7 +370,7 @@ def planned(client: Client, sheet: dict[str, str], batch_size: int) -> Plan:
         }
     ).set_axis(pd.Index(list(sheet), dtype="str"), axis=0)
     existing = tables.existing_table(client.elements(SCHEMA, columns(*WANTED)), MAPPING, desired.index)
-    changes = differ.diff(desired, existing.table, MAPPING, pd.Index([], dtype="str"))
+    changes = differ.diff(desired, existing.table, MAPPING, pd.Index([], dtype="str")).changes
     return made_plan(*changes, batch_size=batch_size)
 
 

@@ -54,9 +54,7 @@ def command(folder: Path) -> int:
         render.print_plan(planned.plan, rps=7)
         _headline(3, "Apply it")
         with common.progress() as watch:
-            report = sync.apply(
-                planned.plan, client, journal, planned.schema, matched_ids=planned.matched_ids, watch=watch
-            )
+            report = sync.apply(planned.plan, client, journal, planned.schema, planned=planned, watch=watch)
         render.print_report(planned.plan, report)
         _headline(4, "Plan again: the catalog says what the price list says")
         second = sync.plan(sheet, mapping, client, journal).plan

@@ -90,21 +90,15 @@ def command(
                 if not yes:  # the question may have stood there for an hour
                     sync.check_stored(made, client, watch)
                 report = sync.apply(
-                    made,
-                    client,
-                    journal,
-                    planned.schema,
-                    writing.options,
-                    matched_ids=planned.matched_ids,
-                    watch=watch,
+                    made, client, journal, planned.schema, writing.options, planned=planned, watch=watch
                 )
         else:
-            sync.remember(made, journal, planned.matched_ids)
+            sync.remember(planned, journal)
     if as_json:
         outcome = {"plan": to_json(made), "run": render.report_json(report) if report else None}
         click.echo(json.dumps(outcome, ensure_ascii=False, indent=2))
     elif report:
         render.print_report(made, report)
     if report is None:
-        return 3 if made.rejected_rows else 0
+        return common.worst(render.plan_exit_codes(made))
     return common.worst(render.report_exit_codes(made, report))

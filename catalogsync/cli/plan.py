@@ -51,7 +51,8 @@ def command(
         batch_size=batch,
     )
     with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
-        planned = sync.plan(sheet, mapping_path, client, common.journal(), options, watch)
+        journal = common.journal()
+        planned = sync.plan(sheet, mapping_path, client, journal, options, watch)
     made = planned.plan
     if as_json:
         click.echo(json.dumps(to_json(made), ensure_ascii=False, indent=2))
@@ -62,6 +63,7 @@ def command(
         render.print_plan(made, rps=rps, verbose=verbose)
     if out:
         common.write_json_file(out, json.dumps(to_json(made), ensure_ascii=False, indent=1))
+        sync.keep_for_apply(planned, journal)
         common.say(f"Stored as {out}. Next: catalogsync apply {out}")
     codes = [3] if made.rejected_rows else []
     return common.worst([*codes, 2] if detailed_exitcode and made.changes else codes)

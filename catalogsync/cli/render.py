@@ -17,7 +17,7 @@ from catalogsync.cli import printable
 from catalogsync.errors import Problem
 from catalogsync.fields import show
 from catalogsync.journal import Operation, Run
-from catalogsync.model import NAME, Add, Change, Column, Delete, Field, Update
+from catalogsync.model import NAME, Add, Change, Clash, ClashKind, Column, Delete, Field, Update
 from catalogsync.plan import Plan, change_record, kind_of
 from catalogsync.readback import Difference
 from catalogsync.runs import Recovered
@@ -54,6 +54,8 @@ def print_plan(plan: Plan, *, rps: float, verbose: bool = False) -> None:
         _line(out, f"… and {hidden} more changes (-v shows all, --out plan.json stores them)")
     print_problems("Rejected rows, nothing of them is sent:", plan.rejected, verbose=verbose)
     print_problems("Worth a look:", plan.warnings, verbose=verbose)
+    for title, problems in clash_sections(plan):
+        print_problems(title, problems, verbose=verbose)
     for note in plan.notes:
         _line(out, f"Note: {note}")
     print_stopping(plan, verbose=verbose)
@@ -88,6 +90,7 @@ def summary(plan: Plan, *, rps: float) -> str:
     tail = f"{plan.unchanged_count} unchanged"
     if plan.rejected_rows:
         tail += f", {plan.rejected_rows} rows rejected"
+    tail += clash_counts(plan)
     if not plan.changes:
         return f"Nothing to do: {tail}."
     requests = plan.write_requests
@@ -149,6 +152,49 @@ def words(plan: Plan, key: str, canonical: str) -> str:
     column = Column("", Field(0, shown.title, shown.type, enums=enums), split=",", timezone=shown.timezone)
     text = " ".join(show(canonical, column).split())
     return text if len(text) <= 80 else text[:79] + "…"
+
+
+_CLASHES: Mapping[ClashKind, tuple[str, str, str]] = {
+    "conflict": (
+        "Changed in the sheet and in the CRM, nothing is sent (`conflict: sheet` or `conflict: crm` decides):",
+        "conflict",
+        "conflicts",
+    ),
+    "kept": ("Changed in the CRM and kept:", "CRM edit kept", "CRM edits kept"),
+    "reverted": ("Changed in the CRM and set back (`owner: sheet`):", "CRM edit reverted", "CRM edits reverted"),
+    "overridden": (
+        "Changed in the sheet and in the CRM, the sheet counts (`conflict: sheet`):",
+        "CRM edit overridden",
+        "CRM edits overridden",
+    ),
+    "deleted": (
+        "Deleted in the CRM, not added again until the row changes:",
+        "deleted element not added again",
+        "deleted elements not added again",
+    ),
+}
+"""Per kind of clash the title of its section, and the noun that counts it."""
+
+
+def clash_sections(plan: Plan) -> Iterator[tuple[str, list[Problem]]]:
+    """What somebody changed in the CRM since the last run: a title and its lines per kind."""
+    for kind, (title, _, _) in _CLASHES.items():
+        yield title, [_clash_line(plan, clash) for clash in plan.clashes if clash.kind == kind]
+
+
+def clash_counts(plan: Plan) -> str:
+    """How many clashes there are of each kind, as the end of a sentence."""
+    counts = Counter(clash.kind for clash in plan.clashes)
+    told = ((counts[kind], one if counts[kind] == 1 else many) for kind, (_, one, many) in _CLASHES.items())
+    return "".join(f", {count} {noun}" for count, noun in told if count)
+
+
+def _clash_line(plan: Plan, clash: Clash) -> Problem:
+    where = f"{plan.address(clash.row)} {key_text(clash.key)}"
+    if clash.kind == "deleted":
+        return Problem(where, f"element {clash.id} is gone")
+    base, sheet, crm = (words(plan, clash.column, text) or "(empty)" for text in (clash.base, clash.sheet, clash.crm))
+    return Problem(f"{where} ({_title(plan, clash.column)})", f"was {base}; the sheet says {sheet}, the catalog {crm}")
 
 
 def print_problems(title: str, problems: Sequence[Problem], *, verbose: bool = False, stderr: bool = False) -> None:
@@ -239,7 +285,16 @@ def report_exit_codes(plan: Plan, report: Report) -> Iterator[int]:
         yield 6
     if report.with_outcome("conflict"):
         yield 5
-    if plan.rejected_rows or report.with_outcome("failed"):
+    if report.with_outcome("failed"):
+        yield 3
+    yield from plan_exit_codes(plan)
+
+
+def plan_exit_codes(plan: Plan) -> Iterator[int]:
+    """The exit codes that what a plan leaves undone asks for."""
+    if any(clash.kind == "conflict" for clash in plan.clashes):
+        yield 5
+    if plan.rejected_rows:
         yield 3
 
 

@@ -15,8 +15,8 @@ NUMBERS = {"page_rows": "7", "v4_page_rows": "100", "max_batch": "300", "v4_max_
 
 KNOWN_LIMITS = {
     # What the client cannot mend, only tell: (knob, dialect) → exit codes of the import and of the plan after it.
-    ("omitted_fields=wipe", "v2"): (0, 2),  # the server drops what an update does not name: the next plan shows it
-    ("omitted_fields=wipe", "v4"): (0, 2),
+    ("omitted_fields=wipe", "v2"): (0, 3),  # the server drops what an update does not name, the key too: told next time
+    ("omitted_fields=wipe", "v4"): (0, 3),
 }
 
 

@@ -1,0 +1,192 @@
+"""Base: the values that sheet and catalog last agreed on, of one account × catalog × mapping.
+
+Two tables over the same elements: what the catalog held, and what the sheet said then. They differ where the
+catalog stored something else than it was sent, and where a cell was empty and `blank: keep` left the field as
+it was. A value that is not known is NA in both. Only elements that a row was matched to are in it.
+
+On disk: one line with a checksum, then an Arrow IPC file; a ``sheet:`` column only where the two differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+_MAGIC = b"catalogsync-base 1 "
+_SHEET = "sheet:"
+
+ABSENT = "there is no base yet"
+DAMAGED = "the base is damaged and was not used"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One element as a run left it: texts by column key, of the cells that are known now. `is_gone`: it was deleted."""
+
+    id: int
+    key: str
+    sheet: Mapping[str, str]
+    crm: Mapping[str, str]
+    is_gone: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """`keys`, `crm` and `sheet` share an index of element ids; `crm` and `sheet` share their columns, by column key.
+
+    A key is "" where the element's last key belongs to another one since.
+    """
+
+    keys: pd.Series
+    crm: pd.DataFrame
+    sheet: pd.DataFrame
+
+    @classmethod
+    def empty(cls) -> Base:
+        """A base that knows nothing."""
+        return cls.of([], [], {}, {})
+
+    @classmethod
+    def of(cls, ids: Any, keys: Any, crm: Mapping[str, Any], sheet: Mapping[str, Any]) -> Base:
+        """A base of columns; the texts in the order of `ids`, None where not known."""
+        index = pd.Index(np.asarray(ids, dtype=np.int64), name="id")
+        made = [pd.DataFrame({name: texts(values) for name, values in part.items()}, index) for part in (crm, sheet)]
+        return cls(pd.Series(texts(keys), index), made[0], made[1])
+
+    @property
+    def ids(self) -> pd.Index:
+        """The elements that a row was matched to."""
+        return self.keys.index
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def equals(self, other: Base) -> bool:
+        """Whether two bases say the same of the same elements in the same order."""
+        return self.keys.equals(other.keys) and self.crm.equals(other.crm) and self.sheet.equals(other.sheet)
+
+    def cells(self, key: str, ids: Any) -> tuple[Any, Any] | None:
+        """What the sheet said and the catalog held in one column of some elements; None for an unknown column."""
+        if key not in self.crm.columns:
+            return None
+        places = self.ids.get_indexer(ids)
+        said, held = (frame[key].array.take(places, allow_fill=True) for frame in (self.sheet, self.crm))
+        return said, held
+
+    def patched(self, results: Iterable[Written]) -> Base:
+        """The base after a run wrote `results`; the last word on an element counts."""
+        written = {result.id: result for result in results}
+        if not written:
+            return self
+        left = {id_: result for id_, result in written.items() if not result.is_gone}
+        new_keys = {result.key for result in left.values()}
+        stays = self.ids.isin(list(left)) | ~(self.ids.isin(list(written)) | self.keys.isin(new_keys).to_numpy(bool))
+        known_ids = self.ids[stays]
+        new_ids = pd.Index(list(left), dtype="int64").difference(known_ids)
+        ids = known_ids.append(new_ids)
+        places, olds = ids.get_indexer(pd.Index(list(left), dtype="int64")).tolist(), self.ids.get_indexer(ids)
+        blank = pd.Series(np.full(len(self), None), self.ids, dtype="str")
+
+        def column(old: pd.Series, found: Iterable[str | None]) -> Any:
+            """A column with what was found for the written elements, in their order; None: as it was."""
+            kept = old.array.take(olds, allow_fill=True)
+            given = [(place, text) for place, text in zip(places, found, strict=True) if text is not None]
+            if not given:
+                return kept
+            made = np.asarray(kept, dtype=object)
+            made[[place for place, _ in given]] = [text for _, text in given]
+            return pd.array(made, dtype="str")
+
+        results = list(left.values())
+        crm, sheet = {}, {}
+        for name in dict.fromkeys([*self.crm.columns, *(name for result in results for name in result.crm)]):
+            is_known = [name in result.crm and name in result.sheet for result in results]
+            old_crm, old_sheet = (self.crm[name], self.sheet[name]) if name in self.crm else (blank, blank)
+            pairs = list(zip(results, is_known, strict=True))
+            crm[name] = column(old_crm, [result.crm[name] if known else None for result, known in pairs])
+            sheet[name] = column(old_sheet, [result.sheet[name] if known else None for result, known in pairs])
+        return Base.of(ids, column(self.keys, [result.key for result in results]), crm, sheet)
+
+
+def texts(values: Any) -> Any:
+    """Values as a text column, NA where there is none."""
+    return values if isinstance(getattr(values, "dtype", None), pd.StringDtype) else pd.array(values, dtype="str")
+
+
+# --- on disk -------------------------------------------------------------------------------------------------
+
+
+def path_of(folder: Path, account_id: int, catalog_id: int, mapping: str) -> Path:
+    """The file of a base: readable, and another one for every mapping name."""
+    readable = re.sub("[^a-z0-9]+", "-", mapping.lower())[:40].strip("-")
+    digest = hashlib.sha256(mapping.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return folder / f"{account_id}-{catalog_id}-{readable}-{digest}.arrow"
+
+
+def save(base: Base, path: Path) -> None:
+    """Write a base by replacing its file: after the end of the process at any instant, there is the old or the new."""
+    columns: dict[str, Any] = {"id": pa.array(base.ids.to_numpy(), pa.int64()), "key": _arrow(base.keys)}
+    for name in base.crm.columns:
+        held, said = base.crm[name], base.sheet[name]
+        columns[f"crm:{name}"] = _arrow(held)
+        differs = np.asarray(said.array != held.array, dtype=bool) & held.notna().to_numpy(bool)
+        if differs.any():
+            columns[_SHEET + name] = _arrow(said.where(differs))
+    table = pa.table(columns)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    content = sink.getvalue()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(_MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: Path) -> tuple[Base | None, str]:
+    """A stored base, or None and why there is none (`ABSENT`, `DAMAGED`). Never raises."""
+    try:
+        content = memoryview(path.read_bytes())
+    except FileNotFoundError:
+        return None, ABSENT
+    except OSError:
+        return None, DAMAGED
+    start = len(_MAGIC) + 65
+    body = content[start:]
+    if bytes(content[:start]) != _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n":
+        return None, DAMAGED
+    try:
+        return _read(pa.ipc.open_file(pa.py_buffer(body)).read_all()), ""
+    except (pa.ArrowException, KeyError, ValueError, TypeError):
+        return None, DAMAGED
+
+
+def _read(table: Any) -> Base:
+    columns = {name: pd.array(table.column(name), dtype="str") for name in table.column_names if name != "id"}
+    crm = {name.removeprefix("crm:"): array for name, array in columns.items() if name.startswith("crm:")}
+    sheet = dict(crm)
+    for name in crm:
+        if _SHEET + name in columns:
+            other = pd.Series(columns[_SHEET + name])
+            sheet[name] = other.where(other.notna(), pd.Series(crm[name])).array
+    return Base.of(table.column("id").to_numpy(), columns["key"], crm, sheet)
+
+
+def _arrow(column: pd.Series) -> Any:
+    return pa.array(column.array, pa.large_string(), from_pandas=True)

@@ -1,0 +1,289 @@
+"""Three ways: what a cell's last agreed value says about a difference between sheet and catalog. Pure.
+
+Per cell: changed only in the sheet, it is sent; only in the CRM, it is kept, or reverted where the sheet owns the
+column; in both, the column's `conflict` decides. Where the base does not know a cell, what the sheet says is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from catalogsync import model
+from catalogsync.base import Base, Written, texts
+from catalogsync.model import Add, Clash, ClashKind, Column, Delete, Result, Update
+from catalogsync.plan import Plan
+
+Bools = NDArray[np.bool_]
+Places = NDArray[np.intp]
+
+
+def compared(mapping: model.Mapping) -> list[Column]:
+    """The columns that are compared: what the CRM owns is not."""
+    return [column for column in mapping.columns if column.owner != "crm"]
+
+
+# --- cells ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a cell that differs: `text` is sent, unless it is None; `clash` is "" where there is none."""
+
+    place: int
+    text: str | None
+    clash: ClashKind | None = None
+    base: str = ""
+
+
+def disagreements(column: Column, wanted: Any, held: Any, said: Any = None) -> tuple[Places, Any]:
+    """Where the sheet has a say and the catalog should hold something else, and what.
+
+    An empty cell has no say, unless the column says `blank: clear` or the cell was filled at the last run (`said`).
+    """
+    is_blank = np.asarray(wanted == "", dtype=bool)
+    if column.multi != "replace":
+        places = np.flatnonzero(~is_blank)
+        pairs = zip(wanted[places], held[places], strict=True)
+        targets = texts(np.array([combined(ours, theirs, column) for ours, theirs in pairs], dtype=object))
+    else:
+        has_say = np.ones(len(is_blank), dtype=bool) if column.blank == "clear" else ~is_blank
+        if said is not None and _can_be_emptied(column):
+            has_say |= is_blank & ~np.asarray(pd.isna(said), dtype=bool) & np.asarray(said != "", dtype=bool)
+        places = np.flatnonzero(has_say & np.asarray(wanted != held, dtype=bool))
+        targets = wanted[places]
+        if column.type == "checkbox":  # no box is empty: one that is not ticked says no
+            targets = pd.Series(targets).replace("", "0").array
+    differs = np.asarray(targets != held[places], dtype=bool)
+    return places[differs], targets[differs]
+
+
+def _can_be_emptied(column: Column) -> bool:
+    """Whether emptying a cell can clear the field: no name can be empty, and a label passed over is no empty cell."""
+    return column.blank == "keep" and column.field is not None and column.unknown != "skip"
+
+
+def combined(wanted: str, held: str, column: Column) -> str:
+    """What a multi-value field should hold: the sheet's options, or those added to or taken from what is there."""
+    if column.multi == "replace":
+        return wanted
+    ours, theirs = _options(wanted), _options(held)
+    ids = theirs | ours if column.multi == "merge" else theirs - ours
+    return ",".join(map(str, sorted(ids)))
+
+
+def _options(text: str) -> set[int]:
+    return {int(id_) for id_ in text.split(",") if id_}
+
+
+def decisions(column: Column, wanted: Any, held: Any, base: tuple[Any, Any] | None) -> Iterator[Decision]:
+    """What becomes of each cell of a column that differs. `base` is what the sheet said and the catalog held."""
+    if base is None:
+        places, targets = disagreements(column, wanted, held)
+        yield from (Decision(place, text) for place, text in zip(places.tolist(), targets, strict=True))
+        return
+    said, knew = base
+    places, targets = disagreements(column, wanted, held, said)
+    wanted, held, said, knew = wanted[places], held[places], said[places], knew[places]
+    is_known = ~np.asarray(pd.isna(said), dtype=bool)
+    in_sheet, in_crm = np.asarray(wanted != said, dtype=bool), np.asarray(held != knew, dtype=bool)
+    if column.multi != "replace":
+        in_crm &= is_known
+        for place in np.flatnonzero(in_crm):
+            in_crm[place] = _is_undone(held[place], said[place], knew[place], column)
+    in_sheet |= _other_terms(column, said, knew, is_known)
+    for n in np.flatnonzero(~is_known | in_sheet | in_crm).tolist():
+        kind = _clash(column, in_sheet=in_sheet[n], in_crm=in_crm[n]) if is_known[n] else None
+        is_sent = kind not in ("conflict", "kept")
+        yield Decision(int(places[n]), targets[n] if is_sent else None, kind, knew[n] if is_known[n] else "")
+
+
+def _clash(column: Column, *, in_sheet: bool, in_crm: bool) -> ClashKind | None:
+    if not in_crm:
+        return None
+    if column.owner == "sheet":
+        return "reverted"
+    if not in_sheet or column.conflict == "crm":
+        return "kept"
+    return "overridden" if column.conflict == "sheet" else "conflict"
+
+
+def _is_undone(held: str, said: str, knew: str, column: Column) -> bool:
+    """Whether the CRM undid what the sheet had merged or removed; other options are nothing to the sheet."""
+    if column.multi == "merge":
+        return bool((_options(knew) & _options(said)) - _options(held))
+    return bool((_options(held) - _options(knew)) & _options(said))
+
+
+def _other_terms(column: Column, said: Any, knew: Any, is_known: Bools) -> Bools:
+    """Cells that were agreed on under other settings of the column: its new settings are a change of the sheet's."""
+    if column.type == "multiselect":
+        pairs = zip(said, knew, is_known, strict=True)
+        return np.array([is_ and combined(ours, theirs, column) != theirs for ours, theirs, is_ in pairs], dtype=bool)
+    if column.blank != "clear":
+        return np.zeros(len(is_known), dtype=bool)
+    made: Bools = is_known & np.asarray(said == "", dtype=bool) & np.asarray(knew != "", dtype=bool)
+    return made
+
+
+# --- rows ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Met:
+    """Rows and elements after the base was asked about the rows whose key no element holds.
+
+    `desired` lacks the rows of elements that are gone and of elements that cannot be told for sure; `existing` has
+    each element that was given another key in the CRM under its row's key. `clashes` tells of the first, `unclear`
+    maps the keys of the second to element ids.
+    """
+
+    desired: pd.DataFrame
+    existing: pd.DataFrame
+    clashes: tuple[Clash, ...] = ()
+    unclear: Mapping[str, int] = field(default_factory=dict)
+
+
+def meet(
+    desired: pd.DataFrame,
+    existing: pd.DataFrame,
+    mapping: model.Mapping,
+    base: Base | None,
+    *,
+    seen: pd.Index,
+    ids: pd.Index,
+) -> Met:
+    """Find the elements of rows whose key no element holds, by the key that they had at the last run.
+
+    `seen` are the keys of all rows of the sheet, `ids` all elements of the catalog, those without a key too.
+    """
+    if base is None:
+        return Met(desired, existing)
+    keys = base.keys[((base.keys != "") & ~base.keys.duplicated(keep=False)).to_numpy(bool)]
+    places = pd.Index(keys).get_indexer(desired.index)
+    rows = np.flatnonzero((places >= 0) & ~desired.index.isin(existing.index))
+    last_ids = keys.index[places[rows]]
+    is_there = last_ids.isin(ids)
+    held = pd.Index(existing["id"]).get_indexer(last_ids)
+    has_row = np.zeros(len(rows), dtype=bool)
+    has_row[held >= 0] = existing.index[held[held >= 0]].isin(seen)
+    follows = (held >= 0) & ~has_row
+    if follows.any():
+        new_keys = existing.index.to_numpy(dtype=object, copy=True)
+        new_keys[held[follows]] = desired.index[rows[follows]].to_numpy(dtype=object)
+        existing = existing.set_axis(pd.Index(new_keys, dtype="str"), axis=0)
+    is_unclear = is_there & (held < 0)
+    gone = np.flatnonzero(~is_there)
+    gone = gone[_is_unchanged(desired.iloc[rows[gone]], last_ids[gone], mapping, base)]
+    stays = np.ones(len(desired), dtype=bool)
+    stays[rows[is_unclear]] = False
+    stays[rows[gone]] = False
+    lost = desired.iloc[rows[gone]]
+    facts = zip(lost.index, lost["row"], last_ids[gone], strict=True)
+    clashes = tuple(Clash("deleted", str(key), int(row), int(id_)) for key, row, id_ in facts)
+    unclear = dict(zip(desired.index[rows[is_unclear]].tolist(), last_ids[is_unclear].tolist(), strict=True))
+    return Met(desired[stays], existing, clashes, unclear)
+
+
+def _is_unchanged(rows: pd.DataFrame, ids: pd.Index, mapping: model.Mapping, base: Base) -> Bools:
+    """Which rows say what they said at the last run, as far as that is known."""
+    same = np.ones(len(rows), dtype=bool)
+    for column in compared(mapping):
+        cells = base.cells(column.key, ids)
+        if cells is not None:
+            is_known = ~np.asarray(pd.isna(cells[0]), dtype=bool)
+            same &= ~is_known | np.asarray(rows[column.key].array == cells[0], dtype=bool)
+    return same
+
+
+def agreed(
+    desired: pd.DataFrame,
+    existing: pd.DataFrame,
+    mapping: model.Mapping,
+    base: Base | None,
+    *,
+    seen: pd.Index,
+    ids: pd.Index,
+) -> Base:
+    """The base after a run, as far as nothing is written: every cell on which sheet and catalog agree now.
+
+    Cells that disagree keep what the old base says. So do elements without a row, and elements that are gone while
+    their row is not: a colleague deleted those.
+    """
+    base = Base.empty() if base is None else base
+    places = existing.index.get_indexer(desired.index)
+    rows = np.flatnonzero(places >= 0)
+    matched = places[rows]
+    matched_ids = pd.Index(existing["id"].to_numpy()[matched], dtype="int64")
+    is_taken = base.keys.isin(desired.index[rows]).to_numpy(bool)
+    has_row = base.keys.isin(seen).to_numpy(bool) & ~is_taken
+    stays = ~base.ids.isin(matched_ids) & (base.ids.isin(ids) | has_row)
+    rest = base.ids[stays]
+    crm: dict[str, Any] = {}
+    sheet: dict[str, Any] = {}
+    for column in compared(mapping):
+        wanted, held = desired[column.key].array[rows], existing[column.key].array[matched]
+        known = base.cells(column.key, matched_ids.append(rest))
+        said, knew = known or (_unknown(len(rows) + len(rest)), _unknown(len(rows) + len(rest)))
+        disagrees = np.zeros(len(rows), dtype=bool)
+        disagrees[disagreements(column, wanted, held, said[: len(rows)])[0]] = True
+        crm[column.key] = _joined(held, knew, disagrees)
+        sheet[column.key] = _joined(wanted, said, disagrees)
+    keys = [*desired.index[rows], *base.keys.mask(is_taken, "")[stays]]
+    return Base.of(matched_ids.append(rest), np.array(keys, dtype=object), crm, sheet)
+
+
+def _unknown(count: int) -> Any:
+    return texts(np.full(count, None))
+
+
+def _joined(now: Any, before: Any, keeps_before: Bools) -> Any:
+    """The texts of now, or of before where they are kept, followed by what only before has."""
+    first = pd.Series(now).where(~keeps_before, pd.Series(before[: len(now)]))
+    return pd.concat([first, pd.Series(before[len(now) :])]).array
+
+
+def written(
+    made: Plan,
+    results: Iterable[Result],
+    wanted: pd.DataFrame | None,
+    columns: Iterable[str],
+    stored: Mapping[int, Mapping[str, str]],
+) -> Iterator[Written]:
+    """What is known of each element that a run wrote: what its row says, and what the catalog holds.
+
+    `wanted` are the rows that were planned from, None for a stored plan: then the sheet is taken to say what was sent.
+    `stored` is what was read back, by element id; else the catalog is taken to hold what it was sent.
+    """
+    done = {result.op: result.id for result in results if result.outcome == "done" and result.id is not None}
+    changes = [change for change in made.changes if change.op in done]
+    names = list(columns)
+    rows: dict[Any, Mapping[Any, str]] = {}
+    if wanted is not None:
+        said = wanted.loc[wanted.index.isin([change.key for change in changes]), names]
+        rows = dict(zip(said.index, said.to_dict("records"), strict=True))
+    for change in changes:
+        id_ = done[change.op]
+        match change:
+            case Delete():
+                yield Written(id_, change.key, {}, {}, is_gone=True)
+                continue
+            case Add():
+                sent = {**{name: _unfilled(made, name) for name in names}, **change.values}
+                row = rows.get(change.key, {name: change.values.get(name, "") for name in sent})
+            case Update():
+                sent = dict(change.after)
+                row = rows.get(change.key, sent) if change.row else sent
+        read_back = stored.get(id_, {})
+        crm = {name: read_back.get(name, text) for name, text in sent.items() if name in row}
+        yield Written(id_, change.key, {name: row[name] for name in crm}, crm)
+
+
+def _unfilled(made: Plan, name: str) -> str:
+    """What a field holds that an add left out."""
+    return "0" if name in made.columns and made.columns[name].type == "checkbox" else ""
