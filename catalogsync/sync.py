@@ -26,6 +26,7 @@ from catalogsync.mapping import MappingFile, load_mapping, resolve
 from catalogsync.model import Add, Catalog, Ceiling, Column, Delete, Schema, Update
 from catalogsync.model import Mapping as SheetMapping
 from catalogsync.plan import Plan, Shown, counts_of
+from catalogsync.readback import Difference
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
 
 
@@ -114,6 +115,12 @@ def plan(
     missing, notes = _missing(mapping, desired, existing, known, options)
     diff = differ.diff(wanted, existing.table, mapping, missing, known)
     changes = diff.changes
+    lost = [
+        Problem(
+            f"{address(row)} ({column.header})", f"the catalog stores only a part of it: {_stored_words(difference)}"
+        )
+        for row, column, difference in threeway.losses(wanted, existing.table, mapping, known)
+    ]
     rejected = (*desired.rejected, *shared, *nameless, *second)
     rejected_rows = desired.rejected_rows + len(shared) + len(nameless) + len({problem.where for problem in second})
     if options.strict and rejected:
@@ -150,7 +157,7 @@ def plan(
         rejected_rows=rejected_rows,
         sheet_rows=desired.sheet_rows,
         rejected=rejected,
-        warnings=(*desired.warnings, *_shared_elsewhere(existing, desired)),
+        warnings=(*desired.warnings, *_shared_elsewhere(existing, desired), *lost),
         notes=(*notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
         guards={**mapping.guards, **options.ceilings},
         alarms=alarms,
@@ -271,6 +278,12 @@ def _rekeyed(met: threeway.Met, desired: tables.Desired, address: Callable[[int]
         )
         for key, id_ in met.unclear.items()
     ]
+
+
+def _stored_words(difference: Difference) -> str:
+    if difference.kind == "cut":
+        return f"the first {len(difference.stored)} of {len(difference.sent)} characters"
+    return fields.quoted(difference.stored)
 
 
 def _unknown_types(mapping: SheetMapping) -> Iterable[str]:

@@ -18,6 +18,7 @@ from catalogsync import model
 from catalogsync.base import Base, Written, texts
 from catalogsync.model import Add, Clash, ClashKind, Column, Delete, Result, Update
 from catalogsync.plan import Plan
+from catalogsync.readback import HARMLESS, Difference, kind_of_difference
 
 Bools = NDArray[np.bool_]
 Places = NDArray[np.intp]
@@ -129,6 +130,31 @@ def _other_terms(column: Column, said: Any, knew: Any, is_known: Bools) -> Bools
         return np.zeros(len(is_known), dtype=bool)
     made: Bools = is_known & np.asarray(said == "", dtype=bool) & np.asarray(knew != "", dtype=bool)
     return made
+
+
+def losses(
+    desired: pd.DataFrame, existing: pd.DataFrame, mapping: model.Mapping, base: Base | None
+) -> Iterator[tuple[int, Column, Difference]]:
+    """Cells of which the catalog is known to hold only a part: the row, the column, and what is stored instead.
+
+    Nothing is sent for them again while neither side changes; a person should hear of them every time.
+    """
+    places = existing.index.get_indexer(desired.index)
+    rows = np.flatnonzero(places >= 0)
+    ids = existing["id"].to_numpy()[places[rows]]
+    for column in compared(mapping):
+        cells = None if base is None or column.multi != "replace" else base.cells(column.key, ids)
+        if cells is None:
+            continue
+        wanted, held = desired[column.key].array[rows], existing[column.key].array[places[rows]]
+        differs = np.asarray(wanted != held, dtype=bool) & np.asarray(wanted != "", dtype=bool)
+        differs &= ~np.asarray(pd.isna(cells[0]), dtype=bool)
+        for n in np.flatnonzero(differs).tolist():
+            if (wanted[n], held[n]) != (cells[0][n], cells[1][n]):
+                continue
+            kind = kind_of_difference(wanted[n], held[n])
+            if kind not in HARMLESS:
+                yield int(desired["row"].iloc[rows[n]]), column, Difference(0, column.key, wanted[n], held[n], kind)
 
 
 # --- rows ----------------------------------------------------------------------------------------------------
