@@ -41,10 +41,7 @@ class Written:
 
 @dataclass(frozen=True, eq=False)
 class Base:
-    """`keys`, `crm` and `sheet` share an index of element ids; `crm` and `sheet` share their columns, by column key.
-
-    A key is "" where the element's last key belongs to another one since.
-    """
+    """`keys`, `crm` and `sheet` share an index of element ids; `crm` and `sheet` share their columns, by column key."""
 
     keys: pd.Series
     crm: pd.DataFrame
