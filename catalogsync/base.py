@@ -41,10 +41,7 @@ class Written:
 
 @dataclass(frozen=True, eq=False)
 class Base:
-    """`keys`, `crm` and `sheet` share an index of element ids; `crm` and `sheet` share their columns, by column key.
-
-    A key is "" where the element's last key belongs to another one since.
-    """
+    """`keys`, `crm` and `sheet` share an index of element ids; `crm` and `sheet` share their columns, by column key."""
 
     keys: pd.Series
     crm: pd.DataFrame
@@ -66,9 +63,6 @@ class Base:
     def ids(self) -> pd.Index:
         """The elements that a row was matched to."""
         return self.keys.index
-
-    def __len__(self) -> int:
-        return len(self.keys)
 
     def equals(self, other: Base) -> bool:
         """Whether two bases say the same of the same elements in the same order."""
@@ -94,7 +88,7 @@ class Base:
         new_ids = pd.Index(list(left), dtype="int64").difference(known_ids)
         ids = known_ids.append(new_ids)
         places, olds = ids.get_indexer(pd.Index(list(left), dtype="int64")).tolist(), self.ids.get_indexer(ids)
-        blank = pd.Series(np.full(len(self), None), self.ids, dtype="str")
+        blank = pd.Series(np.full(len(self.ids), None), self.ids, dtype="str")
 
         def column(old: pd.Series, found: Iterable[str | None]) -> Any:
             """A column with what was found for the written elements, in their order; None: as it was."""

@@ -190,7 +190,7 @@ def meet(
     """
     if base is None:
         return Met(desired, existing)
-    keys = base.keys[((base.keys != "") & ~base.keys.duplicated(keep=False)).to_numpy(bool)]
+    keys = base.keys[~base.keys.duplicated(keep=False).to_numpy(bool)]
     places = pd.Index(keys).get_indexer(desired.index)
     rows = np.flatnonzero((places >= 0) & ~desired.index.isin(existing.index))
     last_ids = keys.index[places[rows]]
@@ -239,7 +239,7 @@ def agreed(
     """The base after a run, as far as nothing is written: every cell on which sheet and catalog agree now.
 
     Cells that disagree keep what the old base says. So do elements without a row, and elements that are gone while
-    their row is not: a colleague deleted those.
+    their row is not: a colleague deleted those. An element whose key is another one's now is no longer the sheet's.
     """
     base = Base.empty() if base is None else base
     places = existing.index.get_indexer(desired.index)
@@ -247,8 +247,8 @@ def agreed(
     matched = places[rows]
     matched_ids = pd.Index(existing["id"].to_numpy()[matched], dtype="int64")
     is_taken = base.keys.isin(desired.index[rows]).to_numpy(bool)
-    has_row = base.keys.isin(seen).to_numpy(bool) & ~is_taken
-    stays = ~base.ids.isin(matched_ids) & (base.ids.isin(ids) | has_row)
+    has_row = base.keys.isin(seen).to_numpy(bool)
+    stays = ~base.ids.isin(matched_ids) & ~is_taken & (base.ids.isin(ids) | has_row)
     rest = base.ids[stays]
     crm: dict[str, Any] = {}
     sheet: dict[str, Any] = {}
@@ -260,7 +260,7 @@ def agreed(
         disagrees[disagreements(column, wanted, held, said[: len(rows)])[0]] = True
         crm[column.key] = _joined(held, knew, disagrees)
         sheet[column.key] = _joined(wanted, said, disagrees)
-    keys = [*desired.index[rows], *base.keys.mask(is_taken, "")[stays]]
+    keys = [*desired.index[rows], *base.keys[stays]]
     return Base.of(matched_ids.append(rest), np.array(keys, dtype=object), crm, sheet)
 
 
