@@ -12,7 +12,13 @@ from catalogsync.errors import Problem
 from catalogsync.model import Ceiling
 
 
-def exceeded(counts: Mapping[str, int], existing_count: int, ceilings: Mapping[str, Ceiling]) -> Iterator[Problem]:
+def exceeded(
+    counts: Mapping[str, int],
+    existing_count: int,
+    ceilings: Mapping[str, Ceiling],
+    *,
+    advice: str = "check the sheet; if it is meant",
+) -> Iterator[Problem]:
     """A problem for each kind (``add``, ``update``, ``delete``) of which there are more than its ceiling allows."""
     for kind, ceiling in ceilings.items():
         count = counts.get(kind, 0)
@@ -21,5 +27,5 @@ def exceeded(counts: Mapping[str, int], existing_count: int, ceilings: Mapping[s
             yield Problem(
                 f"guard {kind}",
                 f"the plan would {kind} {count} of {existing_count} elements{share}, the ceiling is {ceiling}",
-                f"check the sheet; if it is meant, --max-{kind} {count}",
+                f"{advice}, --max-{kind} {count}",
             )
