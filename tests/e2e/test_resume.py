@@ -21,7 +21,7 @@ from catalogsync.journal import Journal
 from tests.e2e.conftest import Shell, Start, catalog_of
 from tests.e2e.test_commands import FIELDS, PLAIN, products, rows, write
 
-NOTHING = {"resumes": None, "plan": None, "run": None, "overtaken": []}
+NOTHING: dict[str, object] = {"resumes": None, "plan": None, "run": None, "overtaken": []}
 DELETING = PLAIN + "missing: delete\nguards: {delete: 100%}\n"
 
 

@@ -48,7 +48,7 @@ class Edit:
     kind: str
     place: int
     code: str
-    values: Mapping[str, Any]
+    values: dict[int | str, Any]
 
 
 field_edits = st.lists(st.sampled_from(sorted(EDITS)), min_size=1, max_size=4, unique=True).flatmap(
@@ -81,7 +81,7 @@ def do(account: World, edit: Edit) -> None:
         elif edit.kind == "rekey":
             store.edit_as_other_user(id_, values={"Code": edit.code})
         else:
-            store.edit_as_other_user(id_, values=dict(edit.values))
+            store.edit_as_other_user(id_, values=edit.values)
 
 
 def expected(before: State, ran: State, now: State) -> tuple[State, list[Values]]:
