@@ -40,12 +40,22 @@ _ONE_WAY_SHARE = 0.9
 _PAST = "check the sheet; if it is meant, --allow DIGEST"
 
 
-def stopping(plan: Plan, ceilings: Mapping[str, Ceiling] | None = None) -> tuple[Problem, ...]:
+def stopping(
+    plan: Plan, ceilings: Mapping[str, Ceiling] | None = None, *, has_sheet: bool = True
+) -> tuple[Problem, ...]:
     """Everything that stops a plan: the ceilings it exceeds, those in `ceilings` first, and its alarms."""
-    return *exceeded(plan.counts, plan.existing_count, {**plan.guards, **(ceilings or {})}), *plan.alarms
+    told = {**plan.guards, **(ceilings or {})}
+    advice = "check the sheet; if it is meant" if has_sheet else "if it is meant"
+    return *exceeded(plan.counts, plan.existing_count, told, advice=advice), *plan.alarms
 
 
-def exceeded(counts: Mapping[str, int], existing_count: int, ceilings: Mapping[str, Ceiling]) -> Iterator[Problem]:
+def exceeded(
+    counts: Mapping[str, int],
+    existing_count: int,
+    ceilings: Mapping[str, Ceiling],
+    *,
+    advice: str = "check the sheet; if it is meant",
+) -> Iterator[Problem]:
     """A problem for each kind (``add``, ``update``, ``delete``) of which there are more than its ceiling allows."""
     for kind, ceiling in ceilings.items():
         count = counts.get(kind, 0)
@@ -54,7 +64,7 @@ def exceeded(counts: Mapping[str, int], existing_count: int, ceilings: Mapping[s
             yield Problem(
                 f"guard {kind}",
                 f"the plan would {kind} {count} of {existing_count} elements{share}, the ceiling is {ceiling}",
-                f"check the sheet; if it is meant, --max-{kind} {count}",
+                f"{advice}, --max-{kind} {count}",
             )
 
 

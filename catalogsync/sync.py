@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from catalogsync import base as bases
-from catalogsync import differ, fields, guards, runs, tables, threeway, workbook, writer
+from catalogsync import differ, fields, guards, runs, tables, threeway, undoing, workbook, writer
 from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.errors import GuardRefused, MappingError, Problem, RowsRejected, StalePlan, UserError
@@ -26,8 +26,9 @@ from catalogsync.mapping import MappingFile, load_mapping, resolve
 from catalogsync.model import Add, Catalog, Ceiling, Column, Delete, Schema, Update
 from catalogsync.model import Mapping as SheetMapping
 from catalogsync.plan import Plan, Shown, counts_of
-from catalogsync.readback import Difference
+from catalogsync.readback import Difference, written_by
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
+from catalogsync.wording import captions_of, shown_as, title_in
 
 
 def _silent(*_: object) -> None:
@@ -76,7 +77,7 @@ def plan(
     options: PlanOptions | None = None,
     watch: Watch | None = None,
     *,
-    prepare: Callable[[Schema], None] | None = None,
+    prepare: Callable[[Schema], object] | None = None,
 ) -> Planned:
     """What would change in the catalog. Sends GETs only.
 
@@ -203,28 +204,9 @@ def _source(sheet: Sheet) -> str:
 def _shown(mapping: SheetMapping, schema: Schema) -> dict[str, Shown]:
     titles = {column.key: column.header for column in mapping.columns}
     return {
-        column.key: _shown_as(column, schema, titles.get(column.key, ""))
+        column.key: shown_as(column, schema, titles.get(column.key, ""))
         for column in tables.wanted_columns(mapping.columns)
     }
-
-
-def _shown_as(column: Column, schema: Schema, title: str = "") -> Shown:
-    return Shown(
-        title=title or _title(column),
-        type=column.type,
-        captions=_captions(column),
-        timezone=schema.timezone if column.type == "date_time" else "",
-    )
-
-
-def _captions(column: Column) -> dict[str, str]:
-    return {str(id_): fields.caption(column, str(id_)) for id_ in (column.field.enums if column.field else ())}
-
-
-def _title(column: Column) -> str:
-    if column.field is None:
-        return "Name"
-    return f"{column.field.name}: {column.subtype}" if column.subtype else column.field.name
 
 
 def _missing(
@@ -303,9 +285,11 @@ def _shared_elsewhere(existing: tables.Existing, desired: tables.Desired) -> Ite
 # --- apply ---------------------------------------------------------------------------------------------------
 
 
-def check_guards(made: Plan, ceilings: Mapping[str, Ceiling] | None = None, allow: str = "") -> None:
+def check_guards(
+    made: Plan, ceilings: Mapping[str, Ceiling] | None = None, allow: str = "", *, has_sheet: bool = True
+) -> None:
     """Refuse a plan that a ceiling or an alarm stops, unless `allow` is its digest. Raises GuardRefused."""
-    problems = guards.stopping(made, ceilings)
+    problems = guards.stopping(made, ceilings, has_sheet=has_sheet)
     if problems and allow != made.digest:
         raise GuardRefused(
             f"refused, nothing was written. To let this one plan through: --allow {made.digest}", problems
@@ -353,10 +337,15 @@ def remember(planned: Planned, journal: Journal) -> None:
 
 def schema_of(run: Run, client: Client) -> Schema:
     """The schema of a run's catalog. Raises UserError where the account is another one."""
-    schema = client.schema(client.catalog(str(run.plan.catalog_id)))
+    try:
+        schema = client.schema(client.catalog(str(run.plan.catalog_id)))
+    except UserError as error:
+        where = f"catalog {run.plan.catalog_id} of account {run.plan.account_id}"
+        raise UserError(f"run {run.id} wrote to {where}, which is not there: {error}") from None
     if schema.account_id != run.plan.account_id:
         raise UserError(f"run {run.id} is of account {run.plan.account_id}, this is account {schema.account_id}")
-    return schema
+    zones = (shown.timezone for shown in run.plan.columns.values())  # the mapping's, where the account does not say
+    return dataclasses.replace(schema, timezone=schema.timezone or next(filter(None, zones), ""))
 
 
 def resume(
@@ -365,24 +354,43 @@ def resume(
     """Send what is left of a run that ended early, after what was in doubt has been settled.
 
     The plan of what was left, its report (None where nothing was left), and what was left out as overtaken.
+    Raises StalePlan where a field is gone that is still to be written.
     """
     left, overtaken = runs.remaining(run, journal.operations(run.id), schema, client)
+    stale = list(_stale_columns(left, schema, {key for change in left.changes for key in written_by(change)}))
+    if stale:
+        raise StalePlan("the catalog changed since the run; nothing was written. Plan again", stale)
+    journal.found(run.id, overtaken)
     if not left.changes:
-        return left, None, overtaken
-    return left, apply(left, client, journal, schema, options, watch=watch), overtaken
+        if overtaken:
+            journal.finish(run.id, "done", run.message)
+        return left, None, runs.told(run, overtaken)
+    report = apply(left, client, journal, schema, options, undoes=run.undoes, watch=watch)
+    return left, report, runs.told(run, overtaken)
 
 
-def undo_plan(run: Run, client: Client, journal: Journal, schema: Schema) -> Plan:
+def undo_plan(
+    run: Run, client: Client, journal: Journal, schema: Schema, watch: Watch | None = None
+) -> undoing.TakenBack:
     """The plan that takes a run back, as far as nobody changed since what it wrote."""
-    operations = journal.operations(run.id)
-    added = sum(isinstance(operation.change, Add) and operation.outcome == "done" for operation in operations)
-    count = (journal.element_count(schema.account_id, schema.catalog_id) or run.plan.existing_count) + added
-    shown = {column.key: _shown_as(column, schema) for column in tables.all_columns(schema)}
-    return runs.taken_back(run, operations, schema, client, element_count=count, shown=shown)
+    watch = watch or Watch()
+    watch.step(f"Looking at {schema.catalog_name}", None)
+    earlier_ids = tuple(sorted(each["id"] for each in journal.runs() if each["undoes"] == run.id))
+    brought_back = (o for id_ in earlier_ids for o in journal.operations(id_) if isinstance(o.change, Add))
+    earlier = undoing.Earlier(earlier_ids, frozenset(o.element_id for o in brought_back if o.element_id is not None))
+    count = journal.element_count(schema.account_id, schema.catalog_id)
+    return undoing.taken_back(
+        run,
+        journal.operations(run.id),
+        schema,
+        client,
+        element_count=run.plan.existing_count if count is None else count,
+        earlier=earlier,
+    )
 
 
 def check_stored(
-    made: Plan, client: Client, watch: Watch | None = None, *, prepare: Callable[[Schema], None] | None = None
+    made: Plan, client: Client, watch: Watch | None = None, *, prepare: Callable[[Schema], object] | None = None
 ) -> Schema:
     """Whether a stored plan still fits the catalog; its schema. Raises StalePlan with everything that changed.
 
@@ -406,14 +414,17 @@ def check_stored(
     return schema
 
 
-def _stale_columns(made: Plan, schema: Schema) -> Iterable[Problem]:
+def _stale_columns(made: Plan, schema: Schema, keys: Collection[str] | None = None) -> Iterable[Problem]:
+    """What became of the plan's fields; with `keys` of those only."""
     now = {column.key: column for column in tables.columns_of(made.columns, schema)}
     for key, shown in made.columns.items():
+        if keys is not None and key not in keys:
+            continue
         if key not in now:
             yield Problem(shown.title, f"the field {key} is gone")
         elif now[key].type != shown.type:
             yield Problem(shown.title, f"the field {key} is now of type {now[key].type}, was {shown.type}")
-        elif set(shown.captions) - set(_captions(now[key])):
+        elif set(shown.captions) - set(captions_of(now[key])):
             yield Problem(shown.title, f"options of the field {key} are gone")
 
 
@@ -466,7 +477,7 @@ def export(
 def all_columns(schema: Schema) -> tuple[Column, ...]:
     """A column for the name, for every field, and for every subtype of a composite field."""
     columns = [
-        dataclasses.replace(column, header=_title(column))
+        dataclasses.replace(column, header=title_in(column))
         for column in tables.all_columns(schema)
         if column.subtype != fields.OTHER_PARTS
     ]

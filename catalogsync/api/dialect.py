@@ -38,6 +38,7 @@ class Capabilities:
 
     `compares_updates`: whether the server refuses an update of an element that was edited since it was read.
     `keeps_repeated_hours`: whether a moment keeps its identity in the hour that clocks repeat.
+    `shows_links`: whether it can be seen that an element hangs on deals or customers.
     """
 
     max_batch: int
@@ -46,6 +47,7 @@ class Capabilities:
     can_delete: bool
     compares_updates: bool
     keeps_repeated_hours: bool
+    shows_links: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class V2:
             can_delete=True,
             compares_updates=True,
             keeps_repeated_hours=False,
+            shows_links=True,
         )
 
     # --- account and lists ---

@@ -38,6 +38,7 @@ class V4:
             can_delete=True,
             compares_updates=False,
             keeps_repeated_hours=True,
+            shows_links=False,
         )
 
     # --- account and lists ---

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from catalogsync.cli import printable
 from catalogsync.errors import UserError
 from catalogsync.model import Ceiling
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from catalogsync.journal import Journal, Run
     from catalogsync.model import Schema
     from catalogsync.reader import ReadOptions
+    from catalogsync.runs import Recovered
     from catalogsync.sync import Watch
     from catalogsync.writer import WriteOptions
 
@@ -195,16 +199,18 @@ class Writing:
     _held: ExitStack
     _quiet: bool
 
-    def begin(self, schema: Schema, client: Client, journal: Journal) -> None:
+    def begin(self, schema: Schema, client: Client, journal: Journal) -> list[Recovered]:
         """Take the catalog's lock, then settle what an earlier run left in doubt. Raises CatalogBusy."""
         from catalogsync import runs
         from catalogsync.cli import render
         from catalogsync.lock import exclusive
 
         self._held.enter_context(exclusive(journal.folder, schema.account_id, schema.catalog_id))
-        for recovered in runs.recover(schema, client, journal, self.options):
+        settled = runs.recover(schema, client, journal, self.options)
+        for recovered in settled:
             if not self._quiet:
-                say(render.recovered_words(recovered))
+                say(printable(render.recovered_words(recovered)))
+        return settled
 
 
 def journal() -> Journal:
@@ -233,6 +239,12 @@ def _say_waiting(reason: str) -> None:
 def say(words: str = "") -> None:
     """Words for the person, on stderr."""
     click.echo(words, err=True)
+
+
+def print_json(value: object) -> None:
+    """JSON on stdout. What would steer a terminal is escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    click.echo(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 @contextmanager

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-
 import click
 
 from catalogsync.cli import common
@@ -12,30 +9,27 @@ from catalogsync.cli import common
 
 @click.command("history")
 @click.argument("run_id", metavar="[RUN]", type=int, required=False)
+@common.option("-v", "--verbose", is_flag=True, help="Every change of RUN, however many.")
 @common.json_option
-def command(run_id: int | None, as_json: bool) -> int:
-    """All runs, the newest first; with RUN, every change of that run and what became of it."""
-    from catalogsync.cli import render
+def command(run_id: int | None, verbose: bool, as_json: bool) -> int:
+    """All runs, the newest first; with RUN, the changes of that run and what became of them."""
+    from catalogsync.cli import render, render_runs
 
     journal = common.journal()
     if run_id is None:
         runs = journal.runs()
         if as_json:
-            click.echo(json.dumps(runs, ensure_ascii=False, indent=2))
+            common.print_json(runs)
         elif not runs:
             common.say("Nothing has run yet.")
         else:
             headings = ("Run", "Started", "Catalog", "Source", "State", "Changes")
-            render.print_table("", headings, [render.run_row(run, _local(run["started_at"])) for run in runs])
+            render.print_table("", headings, [render_runs.run_row(run) for run in runs])
         return 0
     run = common.run_of(journal, run_id)
     operations = journal.operations(run.id)
     if as_json:
-        click.echo(json.dumps(render.run_json(run, operations), ensure_ascii=False, indent=2))
+        common.print_json(render_runs.run_json(run, operations))
     else:
-        render.print_run(run, operations, _local(run.started_at))
+        render_runs.print_run(run, operations, verbose=verbose)
     return 0
-
-
-def _local(unix_s: int) -> str:
-    return datetime.fromtimestamp(unix_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

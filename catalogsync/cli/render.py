@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,19 +14,18 @@ from catalogsync import guards
 from catalogsync.api.transport import PACE_SHARE
 from catalogsync.cli import printable
 from catalogsync.errors import Problem
-from catalogsync.fields import show
-from catalogsync.journal import Operation, Run
-from catalogsync.model import NAME, Add, Change, Clash, ClashKind, Column, Delete, Field, Update
-from catalogsync.plan import Plan, change_record, kind_of
+from catalogsync.model import NAME, Add, Change, Clash, ClashKind, Delete, Update
+from catalogsync.plan import Plan, kind_of
 from catalogsync.readback import Difference
 from catalogsync.runs import Recovered
 from catalogsync.tables import key_text
+from catalogsync.wording import in_words, title_of
 from catalogsync.writer import Report
 
 SHOWN_CHANGES = 40
 SHOWN_PROBLEMS = 20
 _WIDTH_WITHOUT_TERMINAL = 120
-_MARKS = {"add": ("+ add", "green"), "update": ("~ update", "yellow"), "delete": ("- delete", "red")}
+MARKS = {"add": ("+ add", "green"), "update": ("~ update", "yellow"), "delete": ("- delete", "red")}
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -37,7 +35,7 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
 
 
-def _line(out: Console, words: str) -> None:
+def print_line(out: Console, words: str) -> None:
     """A line that a terminal may wrap, and a script gets whole."""
     out.print(printable(words), soft_wrap=True)
 
@@ -48,18 +46,18 @@ def print_plan(plan: Plan, *, rps: float, verbose: bool = False) -> None:
     title = f"{plan.catalog_name} (catalog {plan.catalog_id}) ← {plan.source.rstrip(':').removesuffix('!row ')}"
     out.print(Text(printable(title), style="bold"))
     if plan.changes:
-        out.print(_changes_table(plan, len(plan.changes) if verbose else SHOWN_CHANGES))
+        out.print(changes_table(plan, len(plan.changes) if verbose else SHOWN_CHANGES))
     hidden = len(plan.changes) - SHOWN_CHANGES
     if hidden > 0 and not verbose:
-        _line(out, f"… and {hidden} more changes (-v shows all, --out plan.json stores them)")
+        print_line(out, f"… and {hidden} more changes (-v shows all, --out plan.json stores them)")
     print_problems("Rejected rows, nothing of them is sent:", plan.rejected, verbose=verbose)
     print_problems("Worth a look:", plan.warnings, verbose=verbose)
     for title, problems in clash_sections(plan):
         print_problems(title, problems, verbose=verbose)
     for note in plan.notes:
-        _line(out, f"Note: {note}")
+        print_line(out, f"Note: {note}")
     print_stopping(plan, verbose=verbose)
-    _line(out, summary(plan, rps=rps))
+    print_line(out, summary(plan, rps=rps))
 
 
 def print_stopping(plan: Plan, *, verbose: bool = False, stderr: bool = False) -> None:
@@ -70,7 +68,7 @@ def print_stopping(plan: Plan, *, verbose: bool = False, stderr: bool = False) -
 def print_facts(facts: Mapping[str, str]) -> None:
     """How the sheet was read, in one line on stderr."""
     told = ", ".join(f"{name} {text}" for name, text in facts.items())
-    _line(console(stderr=True), f"Read: {told}")
+    print_line(console(stderr=True), f"Read: {told}")
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -111,47 +109,39 @@ def _requests(count: int) -> str:
     return f"{count} write request{'' if count == 1 else 's'}"
 
 
-def _changes_table(plan: Plan, limit: int) -> Table:
+def changes_table(plan: Plan, limit: int, headings: Sequence[str] = ("Catalog says", "Sheet says", "Row")) -> Table:
+    """A line per changed value; `headings` are those of the old value, the new one and the row."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for heading in ("", "Key", "Field", "Catalog says", "Sheet says", "Row"):
+    for heading in ("", "Key", "Field", *headings):
         table.add_column(heading, overflow="fold", no_wrap=heading in {"", "Row"})
     for change in plan.changes[:limit]:
-        word, style = _MARKS[kind_of(change)]
-        for n, (field, before, after) in enumerate(_lines(plan, change)):
+        word, style = MARKS[kind_of(change)]
+        for n, (field, before, after) in enumerate(lines_of(plan, change)):
             row = str(change.row or "") if n == 0 and not isinstance(change, Delete) else ""
             first = (Text(word if n == 0 else "", style=style), Text(printable(key_text(change.key)) if n == 0 else ""))
-            cells = (Text(field), Text(printable(before), style="red"), Text(printable(after), style="green"))
+            cells = (
+                Text(printable(field)),
+                Text(printable(before), style="red"),
+                Text(printable(after), style="green"),
+            )
             table.add_row(*first, *cells, row)
     return table
 
 
-def _lines(plan: Plan, change: Add | Update | Delete) -> Iterator[tuple[str, str, str]]:
+def lines_of(plan: Plan, change: Add | Update | Delete) -> Iterator[tuple[str, str, str]]:
     """A change as (field, before, after) lines in words."""
+    shown = plan.columns
     match change:
         case Add():
-            values = {key: words(plan, key, text) for key, text in change.values.items()}
-            yield _title(plan, NAME), "", values.pop(NAME, "")
-            yield "", "", " · ".join(f"{_title(plan, key)} {text}" for key, text in values.items())
+            values = {key: in_words(shown, key, text) for key, text in change.values.items()}
+            yield title_of(shown, NAME), "", values.pop(NAME, "")
+            yield "", "", " · ".join(f"{title_of(shown, key)} {text}" for key, text in values.items())
         case Update():
             for key, text in change.after.items():
-                yield _title(plan, key), words(plan, key, change.before[key]), words(plan, key, text) or "(cleared)"
+                before, after = (in_words(shown, key, each) for each in (change.before[key], text))
+                yield title_of(shown, key), before, after or "(cleared)"
         case Delete():
             yield "element", f"{change.name} (id {change.id})", "(deleted)"
-
-
-def _title(plan: Plan, key: str) -> str:
-    return plan.columns[key].title if key in plan.columns else key
-
-
-def words(plan: Plan, key: str, canonical: str) -> str:
-    """Canonical text as a person reads it, cut where long."""
-    shown = plan.columns.get(key)
-    if shown is None:
-        return canonical
-    enums = {int(id_): caption for id_, caption in shown.captions.items()}
-    column = Column("", Field(0, shown.title, shown.type, enums=enums), split=",", timezone=shown.timezone)
-    text = " ".join(show(canonical, column).split())
-    return text if len(text) <= 80 else text[:79] + "…"
 
 
 _CLASHES: Mapping[ClashKind, tuple[str, str, str]] = {
@@ -193,8 +183,12 @@ def _clash_line(plan: Plan, clash: Clash) -> Problem:
     where = f"{plan.address(clash.row)} {key_text(clash.key)}"
     if clash.kind == "deleted":
         return Problem(where, f"element {clash.id} is gone")
-    base, sheet, crm = (words(plan, clash.column, text) or "(empty)" for text in (clash.base, clash.sheet, clash.crm))
-    return Problem(f"{where} ({_title(plan, clash.column)})", f"was {base}; the sheet says {sheet}, the catalog {crm}")
+    base, sheet, crm = (
+        in_words(plan.columns, clash.column, text) or "(empty)" for text in (clash.base, clash.sheet, clash.crm)
+    )
+    return Problem(
+        f"{where} ({title_of(plan.columns, clash.column)})", f"was {base}; the sheet says {sheet}, the catalog {crm}"
+    )
 
 
 def print_problems(title: str, problems: Sequence[Problem], *, verbose: bool = False, stderr: bool = False) -> None:
@@ -205,9 +199,9 @@ def print_problems(title: str, problems: Sequence[Problem], *, verbose: bool = F
     out.print(Text(f"{title} ({len(problems)})", style="bold"))
     shown = problems if verbose else problems[:SHOWN_PROBLEMS]
     for problem in shown:
-        _line(out, f"  {problem}")
+        print_line(out, f"  {problem}")
     if len(shown) < len(problems):
-        _line(out, f"  … and {len(problems) - len(shown)} more (-v shows all)")
+        print_line(out, f"  … and {len(problems) - len(shown)} more (-v shows all)")
 
 
 def print_report(plan: Plan, report: Report) -> None:
@@ -218,7 +212,7 @@ def print_report(plan: Plan, report: Report) -> None:
     counts = {word: sum(kind_of(change) == kind for change in done) for kind, word in kinds.items()}
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing changed"
     out = console()
-    _line(out, f"Done: {told}, in {_requests(report.write_requests)} (run {report.run_id}).")
+    print_line(out, f"Done: {told}, in {_requests(report.write_requests)} (run {report.run_id}).")
     for outcome, title in (
         ("conflict", "Somebody edited these meanwhile; left as they are:"),
         ("failed", "Refused by the account:"),
@@ -235,16 +229,17 @@ def print_report(plan: Plan, report: Report) -> None:
     ):
         print_problems(title, [_difference(plan, changes, d) for d in report.differences if d.is_loss == is_loss])
     if report.stopped_by:
-        _line(out, f"Stopped: {report.stopped_by}")
+        print_line(out, f"Stopped: {report.stopped_by}")
     if report.unsent:
-        _line(out, f"{len(report.unsent)} changes were not sent. Run the command again, or: catalogsync resume")
+        print_line(out, f"{len(report.unsent)} changes were not sent. Run the command again, or: catalogsync resume")
 
 
 def _difference(plan: Plan, changes: Mapping[int, Change], difference: Difference) -> Problem:
-    sent, stored = (words(plan, difference.column_key, text) for text in (difference.sent, difference.stored))
+    key = difference.column_key
+    sent, stored = (in_words(plan.columns, key, text) for text in (difference.sent, difference.stored))
     if difference.kind == "cut":
         stored = f"the first {len(difference.stored)} of {len(difference.sent)} characters"
-    what = f"{_title(plan, difference.column_key)} {difference.kind}: “{sent}” is stored as {stored or 'nothing'}"
+    what = f"{title_of(plan.columns, key)} {difference.kind}: “{sent}” is stored as {stored or 'nothing'}"
     return Problem(key_text(changes[difference.op].key), what)
 
 
@@ -296,63 +291,3 @@ def plan_exit_codes(plan: Plan) -> Iterator[int]:
         yield 5
     if plan.rejected_rows:
         yield 3
-
-
-# --- history -------------------------------------------------------------------------------------------------
-
-
-def run_row(run: Mapping[str, Any], started: str) -> Sequence[str]:
-    """A run as a row of the overview."""
-    counts: Counter[str] = Counter()
-    for outcome, kinds in run["outcomes"].items():
-        for kind, count in kinds.items():
-            counts[f"{_DONE[kind]}" if outcome == "done" else outcome] += count
-    told = ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"
-    source = str(run["source"]).rstrip(": ").removesuffix("!row")
-    state = f"{run['state']} (undoes {run['undoes']})" if run["undoes"] else str(run["state"])
-    return str(run["id"]), started, str(run["catalog_id"]), source, state, told
-
-
-_DONE = {"add": "added", "update": "updated", "delete": "deleted"}
-
-
-def print_run(run: Run, operations: Sequence[Operation], started: str) -> None:
-    """A run: every change, old and new, and what became of it."""
-    out = console()
-    title = f"Run {run.id}, {started}, {run.state}: {run.plan.source.rstrip(': ').removesuffix('!row')}"
-    out.print(Text(printable(title), style="bold"))
-    rows = []
-    for operation in operations:
-        for n, (field, before, after) in enumerate(_lines(run.plan, operation.change)):
-            outcome = f"{operation.outcome} {operation.message}".strip() if n == 0 else ""
-            first = (_MARKS[kind_of(operation.change)][0], key_text(operation.change.key)) if n == 0 else ("", "")
-            rows.append((*first, field, before, after, outcome, str(operation.element_id or "") if n == 0 else ""))
-    print_table("", ("", "Key", "Field", "Before", "After", "Outcome", "Element"), rows)
-
-
-def run_json(run: Run, operations: Sequence[Operation]) -> dict[str, Any]:
-    """A run with all its changes as JSON values."""
-    return {
-        "id": run.id,
-        "account_id": run.plan.account_id,
-        "catalog_id": run.plan.catalog_id,
-        "mapping": run.plan.mapping,
-        "source": run.plan.source,
-        "digest": run.plan.digest,
-        "state": run.state,
-        "undoes": run.undoes,
-        "started_at": run.started_at,
-        "ended_at": run.ended_at,
-        "message": run.message,
-        "operations": [
-            {
-                **change_record(operation.change),
-                "outcome": operation.outcome,
-                "message": operation.message,
-                "element_id": operation.element_id,
-                "image": operation.image,
-                "stored": dict(operation.stored.values) if operation.stored else None,
-            }
-            for operation in operations
-        ],
-    }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from catalogsync.cli import USAGE_EXIT, common
@@ -35,34 +33,48 @@ def command(
 ) -> int:
     """Take RUN back: show what that changes, ask, apply. What somebody edited since stays as it is."""
     from catalogsync import sync
-    from catalogsync.cli import render
+    from catalogsync.cli import render, render_runs
     from catalogsync.plan import to_json
+    from catalogsync.writer import Report
 
     journal = common.journal()
     run = common.run_of(journal, run_id)
+
+    def tell(report: Report | None) -> None:
+        """The outcome; without a report the plan alone."""
+        if as_json:
+            lists = {"left_alone": taken.left_alone, "cannot_come_back": taken.lost}
+            told = {name: render_runs.problems_json(problems) for name, problems in lists.items()}
+            outcome = render.report_json(report) if report else None
+            common.print_json({"undoes": run.id, "plan": to_json(taken.plan), **told, "run": outcome})
+        elif report:
+            render.print_report(taken.plan, report)
+
     with (
         common.connected(rps=rps) as client,
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
     ):
         schema = sync.schema_of(run, client)
         writing.begin(schema, client, journal)
-        made = sync.undo_plan(run, client, journal, schema)
+        with common.progress(quiet=quiet) as watch:
+            taken = sync.undo_plan(run, client, journal, schema, watch)
         if not as_json:
-            render.print_plan(made, rps=rps, verbose=verbose)
-        sync.check_guards(made, common.ceilings_of(delete=max_delete, update=max_update, add=max_add), allow)
-        report = None
-        if made.changes:
-            if not yes and not common.is_interactive():
-                common.say("Nothing was written: there is no terminal to ask on. --yes applies without asking.")
-                return USAGE_EXIT
-            if not yes and not common.confirm(f"Take run {run.id} back?"):
-                common.say("Nothing was written.")
-                return 0
-            with common.progress(quiet=quiet) as watch:
-                report = sync.apply(made, client, journal, schema, writing.options, undoes=run.id, watch=watch)
-    if as_json:
-        outcome = {"plan": to_json(made), "run": render.report_json(report) if report else None}
-        click.echo(json.dumps(outcome, ensure_ascii=False, indent=2))
-    elif report:
-        render.print_report(made, report)
-    return common.worst(render.report_exit_codes(made, report) if report else ())
+            render_runs.print_taken_back(run, taken, rps=rps, verbose=verbose)
+        ceilings = common.ceilings_of(delete=max_delete, update=max_update, add=max_add)
+        sync.check_guards(taken.plan, ceilings, allow, has_sheet=False)
+        if not taken.plan.changes:
+            tell(None)
+            return 0
+        if not yes and not common.is_interactive():
+            tell(None)
+            common.say("Nothing was written: there is no terminal to ask on. --yes applies without asking.")
+            return USAGE_EXIT
+        if not yes and not common.confirm(f"Take run {run.id} back?"):
+            common.say("Nothing was written.")
+            return 0
+        with common.progress(quiet=quiet) as watch:
+            if not yes:  # the question may have stood there for an hour
+                sync.check_stored(taken.plan, client, watch)
+            report = sync.apply(taken.plan, client, journal, schema, writing.options, undoes=run.id, watch=watch)
+    tell(report)
+    return common.worst(render.report_exit_codes(taken.plan, report))

@@ -38,6 +38,7 @@ def test_what_v2_allows_is_declared() -> None:
         can_delete=True,
         compares_updates=True,
         keeps_repeated_hours=False,
+        shows_links=True,
     )
 
 

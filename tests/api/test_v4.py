@@ -101,6 +101,7 @@ def test_what_v4_allows_is_declared() -> None:
         can_delete=True,
         compares_updates=False,
         keeps_repeated_hours=True,
+        shows_links=False,
     )
 
 
