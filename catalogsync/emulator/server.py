@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from catalogsync.emulator import control, oauth, v2_catalogs, v2_elements, v2_products, v4_events, v4_routes
@@ -221,7 +221,11 @@ class Emulator:
             return _response(await control.steer(self, request), self.now())
         arrival = Arrival(self._steady_clock(), request.method, _target(request))
         self._arrivals.append(arrival)
-        body = await request.body()
+        try:
+            body = await request.body()
+        except ClientDisconnect:  # cut off before all of it had come: nothing is applied, nobody is answered
+            arrival.status = 0
+            return Response()
         call = Call(
             request.method,
             path,

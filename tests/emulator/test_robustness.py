@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from typing import Any
 
 import pytest
@@ -72,3 +74,18 @@ def test_an_id_beyond_every_integer_is_one_that_does_not_exist(session: Session,
     answer = session.elements({"delete": [number], "update": [{"id": number, "name": "X"}]})
     assert answer["_embedded"]["items"] == []
     assert set(answer["_embedded"]["errors"]) == {"update", "delete"}
+
+
+def test_a_request_that_is_cut_off_is_not_applied_and_makes_no_noise(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = "POST /api/v2/catalog_elements HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\n"
+    session.emulator.clear_requests()
+    with socket.create_connection(("127.0.0.1", int(session.emulator.url.rpartition(":")[2])), timeout=10) as client:
+        client.sendall(head.encode() + b'{"add": [')
+        while not session.emulator.requests:
+            time.sleep(0.01)
+    while session.emulator.requests[0].status is None:
+        time.sleep(0.01)
+    assert session.emulator.requests[0].status == 0
+    assert caplog.records == []

@@ -1,0 +1,1 @@
+"""Harnesses that cut runs off at every step, and under random faults."""
