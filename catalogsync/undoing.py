@@ -110,7 +110,7 @@ def taken_back(
         source=f"run {run.id}, taken back: ",
         made_at=made_at,
         changes=numbered,
-        columns={key: shown for key, shown in now.shown.items() if key in now.held.columns},
+        columns={column.key: shown_as(column, schema, now.title(column.key)) for column in now.columns},
         existing_count=len(now.held) if is_whole else element_count,
         max_id=max([run.plan.max_id, *(now.held.index if is_whole else ())]),
         max_updated_at=max([run.plan.max_updated_at, *(now.held["updated_at"] if is_whole else ())]),
@@ -139,9 +139,13 @@ def _look(run: Run, done: Sequence[Operation], schema: Schema, client: Client, e
         held = client.elements(schema, columns, expected_rows=element_count)
     else:
         held = client.elements_by_ids(schema, columns, [o.element_id for o in done if o.element_id is not None])
-    titles = {key: shown.title for key, shown in run.plan.columns.items()}
-    live = {column.key: shown_as(column, schema, titles.get(column.key, "")) for column in columns}
-    return _Now(schema, columns, held.set_index("id"), {**run.plan.columns, **live})
+    shown = dict(run.plan.columns)
+    for column in columns:
+        before, live = shown.get(column.key), shown_as(column, schema)
+        if before:  # the sheet's title, and the captions of options that are gone
+            live = replace(live, title=before.title, captions={**before.captions, **live.captions})
+        shown[column.key] = live
+    return _Now(schema, columns, held.set_index("id"), shown)
 
 
 def _tell_unknown(operations: Sequence[Operation], now: _Now) -> None:

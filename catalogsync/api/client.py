@@ -77,7 +77,7 @@ class Client:
         with self._counting:
             self.requests_sent += 1
         response = self._transport.send(request)
-        stamp = response.headers.get("Runtime-Timestamp", "")
+        stamp = next((text for name, text in response.headers.items() if name.lower() == "runtime-timestamp"), "")
         if stamp.isdecimal():
             self._ahead_s = int(stamp) - time.time()
         return response

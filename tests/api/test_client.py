@@ -387,3 +387,11 @@ def test_a_batch_over_the_servers_maximum_is_refused_whole() -> None:
         with pytest.raises(Refused, match="Too many entries: 3 of at most 2: 400"):
             client.write(batch)
         assert emulator.store.count(CATALOG_ID) == 0
+
+
+def test_the_time_is_the_servers_own_however_its_header_is_spelled() -> None:
+    clock = Clock(NOW + 500)
+    with Emulator(seed=seed(), rps=0, clock=clock) as emulator, client_of(emulator) as client:
+        client.catalogs()  # the emulator's server spells all headers small
+
+        assert client.server_now_at() in {NOW + 500, NOW + 501}
