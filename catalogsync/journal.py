@@ -97,13 +97,25 @@ class Journal:
         self._file = file
         self._clock = clock
         file.parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._connect()) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            raise UserError(f"{file} cannot be used as the journal ({error})") from None
+
+    def _prepare(self) -> None:
+        """Make the tables in a new file. Raises UserError where it is of another version, and leaves it as it is."""
+        with self._transaction() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             is_new = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if version != VERSION and not is_new:
-                raise UserError(f"{file} was written by another version of this program; move it away to begin anew")
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
+                words = f"{self._file} was written by another version of this program"
+                raise UserError(f"{words}; move it away to begin anew")
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={VERSION}")
+        with closing(self._connect()) as connection:
+            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                connection.execute("PRAGMA journal_mode=WAL")
 
     @property
     def folder(self) -> Path:
@@ -122,7 +134,8 @@ class Journal:
             try:
                 yield connection
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # a full disk has ended it already
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
 

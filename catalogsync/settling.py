@@ -22,6 +22,7 @@ from catalogsync.api.client import Client
 from catalogsync.api.dialect import Since
 from catalogsync.model import NAME, Add, Change, Column, Delete, Result, Schema, Update
 from catalogsync.plan import Plan
+from catalogsync.readback import written_by
 
 SETTLE_S = 10.0
 """How long after the doubt arose an add may still land before it counts as absent (law 3)."""
@@ -44,22 +45,43 @@ def settle(
     wait_s: float,
     sleep: Callable[[float], None],
     taken: Collection[int] = (),
+    older_than: int = 0,
 ) -> Settled:
     """Find out what became of `changes`. `wait_s` is what is left of the settling time.
 
-    `taken` are elements that other changes of the run made. Raises ApiError where the catalog cannot be read.
+    `taken` are elements that other changes of the run made; `older_than` is an element that was there before any of
+    `changes` was sent, so that only newer ones have to be read. Raises ApiError where the catalog cannot be read.
     """
-    settled = _looked_up([c for c in changes if not isinstance(c, Add)], schema, client)
-    adds = [c for c in changes if isinstance(c, Add)]
+    known = {column.key for column in _columns(changes, plan, schema)}
+    rest = [c for c in changes if _needed(c, plan) <= known]
+    gone = [c for c in changes if not _needed(c, plan) <= known]
+    settled = _looked_up([c for c in rest if not isinstance(c, Add)], schema, client)
+    words = "a field that it needs is gone from the catalog; look at it, then run again"
+    settled.results.extend(Result(c.op, "unknown", getattr(c, "id", None), words) for c in gone)
+    adds = [c for c in rest if isinstance(c, Add)]
     if not adds:
         return settled
-    found = _found(adds, plan, schema, client, taken)
+    since = Since(max(plan.max_id, older_than), plan.max_updated_at)
+    found = _found(adds, plan, schema, client, since, taken)
     missing = [c for c in found.absent if isinstance(c, Add)]
     if missing and wait_s > 0:
         sleep(wait_s)
-        again = _found(missing, plan, schema, client, {*taken, *(r.id for r in found.results if r.id)})
+        again = _found(missing, plan, schema, client, since, {*taken, *(r.id for r in found.results if r.id)})
         found = Settled(found.results + again.results, again.absent)
     return Settled(settled.results + found.results, settled.absent + found.absent)
+
+
+def _needed(change: Change, plan: Plan) -> set[str]:
+    """The column keys without which a change cannot be recognised."""
+    keys = {key for entry in plan.key_columns for key in entry} if isinstance(change, Add) else set()
+    return {*keys, *written_by(change)}
+
+
+def _columns(changes: Sequence[Change], plan: Plan, schema: Schema) -> tuple[Column, ...]:
+    """Every column that the sheet, its keys or the changes know of: an element has to agree in all of them."""
+    keys = [*plan.columns, *(key for entry in plan.key_columns for key in entry)]
+    keys += [key for change in changes for key in written_by(change)]
+    return tables.columns_of(dict.fromkeys(keys), schema)
 
 
 # --- updates and deletes -------------------------------------------------------------------------------------
@@ -98,10 +120,12 @@ def _changed(change: Update | Delete, held: pd.DataFrame) -> Result:
 # --- adds ----------------------------------------------------------------------------------------------------
 
 
-def _found(adds: Sequence[Add], plan: Plan, schema: Schema, client: Client, taken: Collection[int]) -> Settled:
+def _found(
+    adds: Sequence[Add], plan: Plan, schema: Schema, client: Client, since: Since, taken: Collection[int]
+) -> Settled:
     columns = _columns(adds, plan, schema)
-    since = Since(plan.max_id, plan.max_updated_at)
-    newer = client.elements(schema, columns, expected_rows=plan.existing_count, since=since)
+    grown = sum(id_ > plan.max_id for id_ in taken)
+    newer = client.elements(schema, columns, expected_rows=plan.existing_count + grown, since=since)
     newer = newer[~newer["id"].isin(list(taken))].set_index("id")
     holders = holders_of(newer, plan, columns)
     settled = Settled()
@@ -129,13 +153,6 @@ def holders_of(elements: pd.DataFrame, plan: Plan, columns: Sequence[Column]) ->
             if key:
                 holders.setdefault(str(key), []).append(int(id_))
     return holders
-
-
-def _columns(adds: Sequence[Add], plan: Plan, schema: Schema) -> tuple[Column, ...]:
-    """Every column that the sheet, its keys or the adds know of: an element has to agree in all of them."""
-    keys = [*plan.columns, *(key for entry in plan.key_columns for key in entry)]
-    keys += [key for add in adds for key in add.values]
-    return tables.columns_of(dict.fromkeys(keys), schema)
 
 
 def _is_alike(add: Add, elements: pd.DataFrame, id_: int, columns: Sequence[Column]) -> bool:

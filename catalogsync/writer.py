@@ -13,23 +13,22 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from time import monotonic
-
-import pandas as pd
 
 from catalogsync import tables
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Batch
 from catalogsync.errors import ApiError, CatalogSyncError, InDoubt, Refused, Stopped, UnexpectedAnswer
 from catalogsync.journal import Journal
+from catalogsync.looking import Looked, look
 from catalogsync.model import NAME, Add, Change, Delete, Result, Schema, Stored, Update
+from catalogsync.outbox import Outbox, Search, Task
 from catalogsync.plan import Plan
 from catalogsync.readback import Difference, differences, written_by
-from catalogsync.settling import SETTLE_S, Settled, settle
+from catalogsync.settling import SETTLE_S, settle
 from catalogsync.stopping import Stop
 
 IN_FLIGHT = 3
@@ -44,11 +43,15 @@ STOP_S = 30.0
 MOST_DOUBTS = 5
 """After so many lost answers without a good one in between, a run stops: the account is not well."""
 
-LOOK_S, MOST_LOOKS = 0.3, 5
-"""How often and how many times an element is looked at that was edited in this very second."""
-
 MOST_POISON = 4
-"""So many changes at fault are isolated in a refused batch; with more, the rest of the batch is refused with them."""
+"""So many changes at fault are isolated in a batch that was refused as a whole, at two requests for each halving;
+with more, what is left of the batch is refused with them."""
+
+MOST_REFUSALS = 16
+"""After so many refusals of a batch and its parts, and none accepted, it is not about single changes: the run stops."""
+
+MOST_IN_A_ROW = 100
+"""So it does after so many refusals of whatever batches, and none accepted in between; one search takes 65 at most."""
 
 
 @dataclass(frozen=True)
@@ -103,35 +106,27 @@ def apply(
 
 
 @dataclass
-class _Poison:
-    """How many more requests may go into isolating the changes at fault in one refused batch."""
-
-    requests_left: int
-    any_accepted: bool = False
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A batch to send; `poison` where it is a part of one that was refused."""
-
-    batch: Batch
-    poison: _Poison | None = None
-
-
-@dataclass
 class _Outcome:
-    """What came of a task: results, changes to send again, and why the run ends, if it does."""
+    """What came of a task: results, changes to send again, and why the run ends, if it does.
+
+    `refused` is a batch that was refused without naming a change, `lost_by` why an answer did not come.
+    """
 
     results: list[Result] = field(default_factory=list)
-    again: list[tuple[Sequence[Change], _Poison | None]] = field(default_factory=list)
+    again: list[Change] = field(default_factory=list)
     stored: dict[int, Stored] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     stopped_by: CatalogSyncError | None = None
-    requests: int = 0
+    refused: tuple[Batch, Refused] | None = None
     lost_by: ApiError | None = None
+    is_taken: bool = False
+    requests: int = 0
 
 
 class _Run:
+    """One run. The thread that it was started in decides what goes out and keeps the account of it; each batch
+    is written in a thread of its own, which shares nothing with it but what `_sharing` guards."""
+
     def __init__(
         self,
         plan: Plan,
@@ -144,14 +139,19 @@ class _Run:
     ) -> None:
         self._plan, self._schema, self._client, self._journal = plan, schema, client, journal
         self._options, self._run_id, self._progress = options, run_id, progress
-        self._queue = _Queue(client, plan, schema)
+        self._outbox = Outbox(plan, schema, client)
         self._total = _Outcome()
-        self._written = 0
         self._doubts = 0
+        self._refused_in_a_row = 0
+        self._sharing = threading.Lock()
+        self._number = 0
+        self._made: set[int] = set()
+        self._newest_id = 0
+        self._older_than: dict[int, int] = {}
 
     def go(self) -> Report:
         total, stop = self._total, self._options.stop
-        under_way: set[Future[_Outcome]] = set()
+        under_way: dict[Future[_Outcome], Task] = {}
         stopping_at: float | None = None
         pool = ThreadPoolExecutor(self._options.in_flight, THREADS)
         stop.is_heeded = True
@@ -160,44 +160,89 @@ class _Run:
                 if stop and not total.stopped_by:
                     total.stopped_by = Stopped(stop.signal)
                 while not total.stopped_by and len(under_way) < self._options.in_flight:
-                    task = self._queue.next()
+                    task = self._outbox.next()
                     if task is None:
                         break
-                    under_way.add(pool.submit(self._send, task))
+                    under_way[pool.submit(self._send, task)] = task
                 if not under_way:
                     break
                 if stop and stopping_at is None:
                     stopping_at = monotonic()
                 if stopping_at is not None and monotonic() - stopping_at > STOP_S:
-                    break  # the journal says what is in doubt, the next run settles it
-                over, under_way = wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED)
-                for each in over:
-                    self._take(each.result())
+                    self._leave(under_way.values())
+                    break
+                self._take_what_is_over(under_way)
         finally:
             stop.is_heeded = False
             pool.shutdown(wait=False, cancel_futures=True)
         return self._report()
 
-    def _take(self, outcome: _Outcome) -> None:
+    def _take_what_is_over(self, under_way: dict[Future[_Outcome], Task]) -> None:
+        over, others = wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED)
+        errors = [error for each in over if (error := each.exception())]
+        if errors:
+            wait(others)  # what is on its way is recorded before the defect is told
+            raise errors[0]
+        for each in over:
+            self._take(under_way.pop(each), each.result())
+
+    def _take(self, task: Task, outcome: _Outcome) -> None:
+        if outcome.refused:
+            self._narrow(*outcome.refused, task.search, outcome)
+        if outcome.is_taken:
+            self._refused_in_a_row = 0
+            if task.search:
+                task.search.any_accepted = True
+        if outcome.again:
+            self._outbox.put(outcome.again, task.search)
         total = self._total
         total.results += outcome.results
         total.stored |= outcome.stored
         total.differences += outcome.differences
         total.stopped_by = total.stopped_by or outcome.stopped_by
-        self._written += outcome.requests
+        total.requests += outcome.requests
         if outcome.lost_by:
             self._doubts += 1
             if isinstance(outcome.lost_by, InDoubt) and outcome.lost_by.was_slow:
-                self._queue.halve()
+                self._outbox.halve(task.size)
             if self._doubts >= MOST_DOUBTS and outcome.again:
                 words = f"{self._doubts} answers in a row were lost, the last one: {outcome.lost_by}"
                 total.stopped_by = total.stopped_by or InDoubt(words)
         elif outcome.requests:
             self._doubts = 0
-        for changes, poison in outcome.again:
-            self._queue.put(changes, poison)
         if self._progress:
             self._progress(len(total.results))
+
+    def _narrow(self, batch: Batch, error: Refused, search: Search | None, outcome: _Outcome) -> None:
+        """A batch was refused and no change named: its halves go out, until each change at fault stands alone."""
+        count = len(batch.changes)
+        search = search or Search(2 * MOST_POISON * math.ceil(math.log2(count)))
+        search.refused_count += 1
+        self._refused_in_a_row += 1
+        is_hopeless = search.refused_count >= MOST_REFUSALS and not search.any_accepted
+        if is_hopeless or self._refused_in_a_row >= MOST_IN_A_ROW:
+            outcome.stopped_by = error
+        if count > 1 and search.requests_left >= 2:
+            search.requests_left -= 2
+            self._journal.answered(self._run_id, batch, "refused", [], str(error))
+            self._journal.found(self._run_id, [], batch.changes)
+            self._outbox.put(batch.changes[: count // 2], search)
+            self._outbox.put(batch.changes[count // 2 :], search)
+            return
+        words = (
+            f"{error} (with {count - 1} others; smaller batches tell which is at fault)" if count > 1 else str(error)
+        )
+        failed = [_failed(change, words) for change in batch.changes]
+        self._journal.answered(self._run_id, batch, "refused", failed, str(error))
+        outcome.results += failed
+
+    def _leave(self, tasks: Iterable[Task]) -> None:
+        """Batches that are not waited for any longer. The journal says what is in doubt, the next run settles it."""
+        for task in tasks:
+            if task.is_sent:
+                self._total.results += [
+                    _unknown(change, "its answer was not waited for") for change in task.batch.changes
+                ]
 
     def _report(self) -> Report:
         total = self._total
@@ -210,7 +255,7 @@ class _Run:
         return Report(
             self._run_id,
             tuple(results),
-            self._written,
+            total.requests,
             total.stopped_by,
             unsent,
             dict(sorted(total.stored.items())),
@@ -219,43 +264,64 @@ class _Run:
 
     # --- one batch, in a thread of its own ---
 
-    def _send(self, task: _Task) -> _Outcome:
+    def _send(self, task: Task) -> _Outcome:
         outcome = _Outcome()
+        options = self._options
         try:
-            looked = _look(task.batch, self._plan, self._schema, self._client, self._options)
+            looked = look(
+                task.batch.changes, self._plan, self._schema, self._client, recheck=options.recheck, stop=options.stop
+            )
         except ApiError as error:
             outcome.stopped_by = error
             return outcome
         if looked.results:
             self._journal.found(self._run_id, looked.results)
             outcome.results += looked.results
-        batch = self._queue.without(task.batch, looked.results)
-        if batch is None:
+        batch = self._without(task.batch, looked.results)
+        if batch is None or options.stop:
             return outcome
-        self._write(batch, looked, task.poison, outcome)
+        task.is_sent = True
+        self._write(batch, looked, outcome)
         self._read_back(batch, outcome)
+        with self._sharing:
+            self._made.update(element_ids(outcome.results))
+            self._newest_id = max(self._made, default=0)
         return outcome
 
-    def _write(self, batch: Batch, looked: _Looked, poison: _Poison | None, outcome: _Outcome) -> None:
+    def _without(self, batch: Batch, settled: Sequence[Result]) -> Batch | None:
+        """A batch less the changes that are settled already; None where none is left."""
+        if not settled:
+            return batch
+        done = {result.op for result in settled}
+        rest = [change for change in batch.changes if change.op not in done]
+        if not rest:
+            return None
+        return next(self._client.batches(self._plan.catalog_id, rest, self._schema, len(rest)))
+
+    def _write(self, batch: Batch, looked: Looked, outcome: _Outcome, *, is_amended: bool = False) -> None:
         """The request itself, recorded before and after."""
+        with self._sharing:
+            self._number += 1
+            batch = replace(batch, number=self._number)
+            for change in batch.changes:  # of one that is sent again: the first time, it may land yet
+                self._older_than.setdefault(change.op, self._newest_id)
         self._journal.sending(self._run_id, batch, looked.images)
         outcome.requests += 1
         try:
             results = self._client.write(batch)
         except Refused as error:
-            self._refused(batch, error, looked, poison, outcome)
+            self._refused(batch, error, looked, outcome, is_amended=is_amended)
         except (InDoubt, UnexpectedAnswer) as error:  # both after the request went out
             outcome.lost_by = error
             self._journal.answered(self._run_id, batch, "in doubt", [], str(error))
-            self._settle(batch.changes, self._options.settle_s, error, outcome)
+            outcome.again += self._settle(batch.changes, error, outcome, wait_s=self._options.settle_s)
         except ApiError as error:
             self._journal.not_sent(self._run_id, batch, str(error))
             outcome.requests -= 1
             outcome.stopped_by = error
         else:
+            outcome.is_taken = True
             self._answered(batch, results, outcome)
-            if poison:
-                poison.any_accepted = True
 
     def _answered(self, batch: Batch, results: Sequence[Result], outcome: _Outcome) -> None:
         """An answer that says what became of every change but those it does not mention: these are settled."""
@@ -265,13 +331,20 @@ class _Run:
         self._journal.answered(self._run_id, batch, "answered", told)
         outcome.results += told
         if silent:
-            self._settle(silent, 0, UnexpectedAnswer("the answer does not mention it"), outcome, again=False)
+            absent = self._settle(silent, UnexpectedAnswer("the answer does not mention it"), outcome, wait_s=0)
+            failed = [_failed(change, "not stored") for change in absent]
+            self._journal.found(self._run_id, failed)
+            outcome.results += failed
 
-    def _settle(
-        self, changes: Sequence[Change], wait_s: float, error: ApiError, outcome: _Outcome, *, again: bool = True
-    ) -> None:
-        """What became of changes whose answer is lost; what is certainly absent goes out again."""
-        taken = {result.id for result in [*self._total.results, *outcome.results] if result.id}
+    def _settle(self, changes: Sequence[Change], error: ApiError, outcome: _Outcome, *, wait_s: float) -> list[Change]:
+        """Find out what became of changes whose answer is lost; those that are certainly absent.
+
+        Where it cannot be found out, they stay in doubt and the next run does it.
+        """
+        with self._sharing:
+            taken = {*self._made, *element_ids(outcome.results)}
+            older_than = min(self._older_than[change.op] for change in changes)
+        stop = self._options.stop
         try:
             settled = settle(
                 changes,
@@ -279,54 +352,57 @@ class _Run:
                 self._schema,
                 self._client,
                 wait_s=wait_s,
-                sleep=self._options.stop.sleep,
+                sleep=stop.sleep,
                 taken=taken,
+                older_than=older_than,
             )
         except ApiError as unreadable:
-            outcome.stopped_by = unreadable  # the changes stay in doubt, the next run settles them
-            outcome.results += [Result(c.op, "unknown", getattr(c, "id", None), str(error)) for c in changes]
-            return
-        if not again:
-            failed = [Result(c.op, "failed", getattr(c, "id", None), "not stored") for c in settled.absent]
-            settled = Settled(settled.results + failed, [])
-        self._journal.found(self._run_id, settled.results, settled.absent)
+            outcome.stopped_by = unreadable
+            outcome.results += [_unknown(change, str(error)) for change in changes]
+            return []
+        # The wish to stop cuts the settling time short: an add may land yet.
+        early = [change for change in settled.absent if isinstance(change, Add) and wait_s > 0 and stop]
+        absent = [change for change in settled.absent if change not in early]
+        self._journal.found(self._run_id, settled.results, absent)
         outcome.results += settled.results
-        if settled.absent and self._options.stop:
-            return  # asked to stop while it was found out: it is planned still
-        if settled.absent:
-            outcome.again.append((settled.absent, None))
+        outcome.results += [_unknown(change, f"{error}; it may still be stored") for change in early]
+        return absent
 
     def _refused(
-        self, batch: Batch, error: Refused, looked: _Looked, poison: _Poison | None, outcome: _Outcome
+        self, batch: Batch, error: Refused, looked: Looked, outcome: _Outcome, *, is_amended: bool = False
     ) -> None:
-        """A refusal of the whole batch. What it names fails; otherwise the batch is halved, and its halves go out."""
-        amended = self._client.with_names(batch, error, looked.names)
+        """A refusal of the whole batch: what it names fails, and the rest goes out again."""
+        try:
+            amended = None if is_amended else self._with_names(batch, error, looked)
+        except ApiError as unreadable:
+            self._journal.not_sent(self._run_id, batch, str(error))
+            outcome.stopped_by = unreadable
+            return
         if amended is not None:
             self._journal.not_sent(self._run_id, batch, str(error))
-            self._write(replace(amended, number=self._queue.number()), replace(looked, names={}), poison, outcome)
+            self._write(amended, looked, outcome, is_amended=True)
             return
         named = self._client.read_refusal(batch, error)
+        if not named:
+            outcome.refused = batch, error
+            return
         faulty = {result.op for result in named}
         rest = [change for change in batch.changes if change.op not in faulty]
-        count = len(batch.changes)
-        if not named and count > 1:
-            poison = poison or _Poison(2 * MOST_POISON * math.ceil(math.log2(count)))
-            if poison.requests_left >= 2:
-                poison.requests_left -= 2
-                middle = count // 2
-                self._journal.answered(self._run_id, batch, "refused", [], str(error))
-                self._journal.found(self._run_id, [], batch.changes)
-                outcome.again += [(batch.changes[:middle], poison), (batch.changes[middle:], poison)]
-                return
-            if not poison.any_accepted:
-                outcome.stopped_by = error
-        if not named:
-            named, rest = [_failed(change, str(error)) for change in batch.changes], []
         self._journal.answered(self._run_id, batch, "refused", named, str(error))
         self._journal.found(self._run_id, [], rest)
         outcome.results += named
-        if rest:
-            outcome.again.append((rest, poison))
+        outcome.again += rest
+
+    def _with_names(self, batch: Batch, error: Refused, looked: Looked) -> Batch | None:
+        """The batch with the elements' names, where the server insists on them; they are read if they were not."""
+        ids = [change.id for change in batch.changes if isinstance(change, Update)]
+        if self._client.with_names(batch, error, dict.fromkeys(ids, "")) is None:
+            return None
+        names = looked.names
+        if not set(ids) <= set(names):
+            held = self._client.elements_by_ids(self._schema, tables.columns_of([NAME], self._schema), ids)
+            names = dict(zip(held["id"].tolist(), held[NAME].tolist(), strict=True))
+        return self._client.with_names(batch, error, names)
 
     def _read_back(self, batch: Batch, outcome: _Outcome) -> None:
         """What the catalog holds now of what was written. That it cannot be read is no failure of the write."""
@@ -353,129 +429,8 @@ def _failed(change: Change, words: str) -> Result:
     return Result(change.op, "failed", None if isinstance(change, Add) else change.id, words)
 
 
-class _Queue:
-    """The batches of a plan in their order, and before them what is to be sent again."""
-
-    def __init__(self, client: Client, plan: Plan, schema: Schema) -> None:
-        self._client, self._plan, self._schema = client, plan, schema
-        self._size = plan.batch_size
-        self._waiting: deque[tuple[list[Change], Iterator[Batch], _Poison | None]] = deque()
-        self._drawn: set[int] = set()
-        self._number = 0
-        self._numbering = threading.Lock()
-        self._append(plan.changes, None)
-
-    def _append(self, changes: Iterable[Change], poison: _Poison | None, *, first: bool = False) -> None:
-        some = list(changes)
-        entry = (some, self._batches(some), poison)
-        (self._waiting.appendleft if first else self._waiting.append)(entry)
-
-    def _batches(self, changes: Sequence[Change]) -> Iterator[Batch]:
-        return self._client.batches(self._plan.catalog_id, changes, self._schema, self._size)
-
-    def number(self) -> int:
-        """The next batch number of the run."""
-        with self._numbering:
-            self._number += 1
-            return self._number
-
-    def next(self) -> _Task | None:
-        """The next batch, None where there is none for now."""
-        while self._waiting:
-            _, batches, poison = self._waiting[0]
-            batch = next(batches, None)
-            if batch is not None:
-                self._drawn.update(change.op for change in batch.changes)
-                return _Task(replace(batch, number=self.number()), poison)
-            self._waiting.popleft()
-        return None
-
-    def put(self, changes: Sequence[Change], poison: _Poison | None) -> None:
-        """Send these (again) before what is waiting."""
-        self._drawn.difference_update(change.op for change in changes)
-        self._append(changes, poison, first=True)
-
-    def halve(self) -> None:
-        """From now on half as many changes to a batch: a server that was too slow gets less at a time."""
-        self._size = max(1, self._size // 2)
-        waiting, self._waiting = list(self._waiting), deque()
-        for changes, _, poison in waiting:
-            self._append([change for change in changes if change.op not in self._drawn], poison)
-
-    def without(self, batch: Batch, settled: Sequence[Result]) -> Batch | None:
-        """A batch less the changes that are settled already; None where none is left."""
-        if not settled:
-            return batch
-        done = {result.op for result in settled}
-        rest = next(self._batches([change for change in batch.changes if change.op not in done]), None)
-        return rest and replace(rest, number=batch.number)
-
-
-# --- the look just before a write ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Looked:
-    """What a look found: changes that are settled by it, whole elements about to be deleted, names by element id."""
-
-    results: list[Result] = field(default_factory=list)
-    images: dict[int, Mapping[str, str]] = field(default_factory=dict)
-    names: dict[int, str] = field(default_factory=dict)
-
-
-def _look(batch: Batch, plan: Plan, schema: Schema, client: Client, options: WriteOptions) -> _Looked:
-    """What somebody else's edit has overtaken, found by a look just before (law 7).
-
-    Deletes are never compared by the server; updates are where the dialect says so, but for elements that changed
-    in the very second in which they were read: their `updated_at` may stand for two states. What happens between
-    this look and the write is the stated limit.
-    """
-    looked = _Looked()
-    at_risk = [c for c in batch.changes if not isinstance(c, Add) and _is_at_risk(c, plan, client, options)]
-    if not at_risk:
-        return looked
-    keys = dict.fromkeys(key for change in at_risk if isinstance(change, Update) for key in change.before)
-    has_deletes = any(isinstance(change, Delete) for change in at_risk)
-    columns = tables.all_columns(schema) if has_deletes else tables.columns_of(keys, schema)
-    held = client.elements_by_ids(schema, columns, [change.id for change in at_risk]).set_index("id")
-    for _ in range(MOST_LOOKS):
-        if options.stop or all(c.updated_at < client.server_now_at() for c in at_risk if c.id in held.index):
-            break
-        options.stop.sleep(LOOK_S)  # until the second of the last edit is over, nothing can be told by its time
-        held = client.elements_by_ids(schema, columns, [change.id for change in at_risk]).set_index("id")
-    for change in at_risk:
-        settled = _overtaken(change, held)
-        if settled:
-            looked.results.append(settled)
-        elif isinstance(change, Delete):
-            looked.images[change.op] = _image(held, change.id)
-        if change.id in held.index:
-            looked.names[change.id] = str(held.at[change.id, NAME])
-    return looked
-
-
-def _is_at_risk(change: Update | Delete, plan: Plan, client: Client, options: WriteOptions) -> bool:
-    if isinstance(change, Update) and client.capabilities.compares_updates:
-        return change.updated_at >= plan.made_at - 1
-    return options.recheck
-
-
-def _overtaken(change: Update | Delete, held: pd.DataFrame) -> Result | None:
-    """What a change has become, if somebody was faster."""
-    if change.id not in held.index:
-        if isinstance(change, Delete):
-            return Result(change.op, "done", change.id, "was gone already")
-        return Result(change.op, "failed", change.id, "the element is gone")
-    before = change.before if isinstance(change, Update) else {}
-    is_same = all(held.at[change.id, key] == text for key, text in before.items() if key in held.columns)
-    if held.at[change.id, "updated_at"] == change.updated_at and is_same:
-        return None
-    return Result(change.op, "conflict", change.id, "somebody edited the element since it was read")
-
-
-def _image(held: pd.DataFrame, id_: int) -> dict[str, str]:
-    row = held.drop(columns=["updated_at", "updated_by", "linked"]).loc[id_]
-    return {str(key): str(text) for key, text in row.items() if text}
+def _unknown(change: Change, words: str) -> Result:
+    return Result(change.op, "unknown", None if isinstance(change, Add) else change.id, words)
 
 
 def element_ids(results: Iterable[Result]) -> list[int]:

@@ -23,7 +23,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("api.v2",),
     ("mapping", "tables", "wording", "differ", "guards", "workbook", "journal", "api.v4", "api.transport", "api.auth"),
     ("api.client",),
-    ("settling",),
+    ("settling", "looking", "outbox"),
     ("writer",),
     ("runs", "undoing"),
     ("sync",),

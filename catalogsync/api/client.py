@@ -234,7 +234,12 @@ class Client:
 
     def write(self, batch: Batch) -> list[Result]:
         """Send a batch: one result per change. Raises ApiError where the request as a whole failed."""
-        return self._dialect.read_results(batch, self._send(batch.request))
+        response = self._send(batch.request)
+        try:
+            return self._dialect.read_results(batch, response)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"the answer to a write has another shape than expected ({type(error).__name__}: {error})"
+            raise UnexpectedAnswer(what, status=response.status) from None
 
 
 class _Ahead:

@@ -122,7 +122,7 @@ class HttpTransport:
     def _checked(self, request: Request, answer: requests.Response) -> Response:
         status = answer.status_code
         if 200 <= status < 300:
-            return Response(status, self._body(request, answer), dict(answer.headers))
+            return Response(status, self._body(request, answer), answer.headers)
         told = _told(answer, self._token)
         where = f"{request.method} {request.path}"
         if 300 <= status < 400:

@@ -35,6 +35,7 @@ from catalogsync.cli import common, render
 from catalogsync.journal import Journal
 from catalogsync.mapping import load_mapping
 from catalogsync.plan import Plan
+from catalogsync.reader import read_sheet
 from tests.crash.account import Account, Clock
 from tests.crash.shop import TOKEN
 
@@ -167,7 +168,7 @@ class Stage:
             (render, "print_plan", shown),
             (render, "print_facts", lambda _: None),
             (sync, "load_mapping", functools.cache(load_mapping)),
-            (sync, "read_sheet", self._once(sync.read_sheet)),
+            (sync, "read_sheet", self._once(read_sheet)),
             (tables, "desired_table", self._once(tables.desired_table)),
             (common, "connected", self._connected),
             (common, "journal", self._journal),

@@ -22,7 +22,7 @@ from tests.e2e.conftest import Shell, Start, catalog_of
 from tests.e2e.test_commands import FIELDS, PLAIN, products, rows, write
 
 NOTHING: dict[str, object] = {"resumes": None, "plan": None, "run": None, "overtaken": []}
-DELETING = PLAIN + "missing: delete\nguards: {delete: 100%}\n"
+DELETING = PLAIN + "missing: delete\nguards: {delete: 100%, rows: 0%, matched: 0%}\n"
 
 
 @pytest.fixture(autouse=True)

@@ -88,7 +88,9 @@ class World:
         schema = self.schema()
         columns = tables.all_columns(schema)
         boxes = {column.key for column in columns if column.type == "checkbox"}
-        table = self.client.elements(schema, columns).set_index("id").drop(columns=["updated_at", "updated_by", "linked"])
+        table = (
+            self.client.elements(schema, columns).set_index("id").drop(columns=["updated_at", "updated_by", "linked"])
+        )
         return {
             int(str(id_)): {str(key): text for key, text in row.items() if text and not (text == "0" and key in boxes)}
             for id_, row in table.to_dict("index").items()

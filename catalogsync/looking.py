@@ -1,0 +1,100 @@
+"""The look just before a write: what somebody else's edit has overtaken since it was read (law 7).
+
+Deletes are never compared by the server; updates are where the dialect says so, but for elements that changed in
+the very second in which they were read: their ``updated_at`` may stand for two states. Such a look waits until that
+second is over. What happens between the look and the write is the stated limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from catalogsync import tables
+from catalogsync.api.client import Client
+from catalogsync.model import NAME, Add, Change, Delete, Result, Schema, Update
+from catalogsync.plan import Plan
+from catalogsync.stopping import Stop
+
+LOOK_S, MOST_LOOKS = 0.3, 5
+"""How often and how many times an element is looked at that was edited in this very second."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a look found: changes that are settled by it, whole elements about to be deleted, names by element id."""
+
+    results: list[Result] = field(default_factory=list)
+    images: dict[int, Mapping[str, str]] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+
+
+def look(changes: Sequence[Change], plan: Plan, schema: Schema, client: Client, *, recheck: bool, stop: Stop) -> Looked:
+    """Look at the elements that need it; without `recheck` only at those that changed while they were read.
+
+    Raises ApiError where the catalog cannot be read.
+    """
+    looked = Looked()
+    at_risk = [c for c in changes if not isinstance(c, Add) and _is_at_risk(c, plan, client, recheck=recheck)]
+    if not at_risk:
+        return looked
+    held = _held_still(at_risk, schema, client, stop)
+    for change in at_risk:
+        settled = _overtaken(change, held)
+        if settled:
+            looked.results.append(settled)
+        elif isinstance(change, Delete):
+            looked.images[change.op] = _image(held, change.id)
+        if change.id in held.index:
+            looked.names[change.id] = str(held.at[change.id, NAME])
+    return looked
+
+
+def _is_at_risk(change: Update | Delete, plan: Plan, client: Client, *, recheck: bool) -> bool:
+    if isinstance(change, Update) and client.capabilities.compares_updates:
+        return change.updated_at >= plan.made_at - 1
+    return recheck
+
+
+def _held_still(changes: Sequence[Update | Delete], schema: Schema, client: Client, stop: Stop) -> pd.DataFrame:
+    """The elements as they are, read once the second of their last edit is over: before, nothing is told by it."""
+    keys = dict.fromkeys(key for change in changes if isinstance(change, Update) for key in change.before)
+    has_deletes = any(isinstance(change, Delete) for change in changes)
+    columns = tables.all_columns(schema) if has_deletes else tables.columns_of(keys, schema)
+    for turn in range(MOST_LOOKS):
+        held = client.elements_by_ids(schema, columns, [change.id for change in changes]).set_index("id")
+        is_over = all(c.updated_at < client.server_now_at() for c in changes if c.id in held.index)
+        if stop or is_over or turn == MOST_LOOKS - 1:
+            break
+        stop.sleep(LOOK_S)
+    return held
+
+
+def _overtaken(change: Update | Delete, held: pd.DataFrame) -> Result | None:
+    """What a change has become, if somebody was faster."""
+    if change.id not in held.index:
+        if isinstance(change, Delete):
+            return Result(change.op, "done", change.id, "was gone already")
+        return Result(change.op, "failed", change.id, "the element is gone")
+    is_same = held.at[change.id, "updated_at"] == change.updated_at
+    if is_same and (
+        isinstance(change, Delete) or all(held.at[change.id, k] == text for k, text in _read(change, held))
+    ):
+        return None
+    return Result(change.op, "conflict", change.id, "somebody edited the element since it was read")
+
+
+def _read(change: Update, held: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """What was read of the columns that an update sends; all subtypes of a composite field are sent together."""
+    texts = {**change.kept, **change.before}
+    fields = {key.partition(".")[0] for key in texts if "." in key}
+    for key in map(str, held.columns):
+        if key in texts or ("." in key and key.partition(".")[0] in fields):
+            yield key, texts.get(key, "")
+
+
+def _image(held: pd.DataFrame, id_: int) -> dict[str, str]:
+    row = held.drop(columns=["updated_at", "updated_by", "linked"]).loc[id_]
+    return {str(key): str(text) for key, text in row.items() if text}
