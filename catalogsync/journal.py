@@ -110,7 +110,7 @@ class Journal:
             if version != VERSION and not is_new:
                 words = f"{self._file} was written by another version of this program"
                 raise UserError(f"{words}; move it away to begin anew")
-            for statement in _SCHEMA.split(";"):
+            for statement in filter(str.strip, _SCHEMA.split(";")):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version={VERSION}")
         with closing(self._connect()) as connection:
