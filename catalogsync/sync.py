@@ -126,7 +126,7 @@ def plan(
     rejected_rows = desired.rejected_rows + len(shared) + len(nameless) + len({problem.where for problem in second})
     if options.strict and rejected:
         raise RowsRejected(f"{sheet_path.name}: {rejected_rows} of {desired.sheet_rows} rows have problems", rejected)
-    matched = existing.table["id"][existing.table.index.isin(wanted.index)]
+    matched = existing.table["id"][threeway.is_in(existing.table.index, wanted.index)]
     updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
     last_run = guards.LastRun(*journal.last_sheet(schema.account_id, catalog.id, mapping.name))
     alarms = guards.alarms(
@@ -223,8 +223,9 @@ def _missing(
     if desired.unreadable_rows:
         return nothing, (f"{desired.unreadable_rows} rows have no readable key: no element counts as missing",)
     known = Base.empty() if known is None else known
-    gone = existing.table[~existing.table.index.isin(desired.seen)]
-    gone = gone[~gone["id"].isin(known.ids[known.keys.isin(desired.seen)])]  # had the key of a row, a rejected one too
+    gone = existing.table[~threeway.is_in(existing.table.index, desired.seen)]
+    had_key = threeway.is_in(pd.Index(known.keys), desired.seen)  # in the sheet still, maybe in a rejected row
+    gone = gone[~gone["id"].isin(known.ids[had_key])]
     notes = []
     if not options.delete_unseen:
         had_row = gone["id"].isin(known.ids)

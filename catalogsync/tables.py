@@ -357,7 +357,7 @@ def without_names(
     desired: pd.DataFrame, existing: pd.DataFrame, source: Callable[[int], str]
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """The desired table less the rows that would be added without a name, and a problem for each of them."""
-    is_new = ~desired.index.isin(existing.index)
+    is_new = existing.index.get_indexer(desired.index) < 0
     names = desired[model.NAME] if model.NAME in desired.columns else pd.Series("", index=desired.index, dtype="str")
     nameless = is_new & (names == "").to_numpy(bool)
     what = (

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogsync.errors import Problem, UserError
-from catalogsync.model import Add, Ceiling, Change, Delete, Update
+from catalogsync.model import Add, Ceiling, Change, Clash, Delete, Update
 from catalogsync.plan import Plan, Shown, from_json, kind_of, load_plan, to_json
 from tests.builders import made_plan
 
@@ -48,6 +48,7 @@ def test_a_full_plan_survives_json() -> None:
         guards={"delete": Ceiling(12.5, True), "update": Ceiling(1_234_567)},
         max_id=9_007_199_254_740_993,
         max_updated_at=1_760_000_500,
+        clashes=(Clash("conflict", "B", 3, 102, "2", "75", "80", "90"), Clash("deleted", "D", 5, 104)),
     )
     assert from_json(_through_text(plan)) == plan
 

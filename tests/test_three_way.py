@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from catalogsync import model
-from catalogsync.base import Base
+from catalogsync.base import Base, Written
 from catalogsync.differ import diff
-from catalogsync.model import Add, Change, Clash, Column, Delete, Update
-from catalogsync.threeway import agreed, meet
-from tests.builders import FIELDS, columns_mapping, desired, table
+from catalogsync.model import Add, Change, Clash, Column, Delete, Result, Update
+from catalogsync.threeway import agreed, meet, written
+from tests.builders import FIELDS, columns_mapping, desired, made_plan, table
 
 CODE = Column("Code", FIELDS[0])
 PRICE = Column("Price", FIELDS[1])
@@ -424,6 +424,13 @@ def test_an_element_that_lost_its_key_is_neither_touched_nor_added_again() -> No
     assert agreed(wanted.iloc[:0], held, mapping, base, seen=wanted.index, ids=ids).equals(base)
 
 
+def test_cells_that_the_base_does_not_know_do_not_bring_a_deleted_element_back() -> None:
+    names = ["1", "2"]
+    base, mapping = known(names, {7: ["A", None]}), columns_mapping(CODE, PRICE)
+    changes, clashes = planned(desired(names, {"A": ["A", "80"]}), elements(names, {}), mapping, base)
+    assert (changes, clashes) == ((), (Clash("deleted", "A", 2, 7),))
+
+
 # --- the base after a run ------------------------------------------------------------------------------------
 
 
@@ -454,3 +461,30 @@ def test_an_element_whose_key_is_another_ones_now_is_no_longer_the_sheets() -> N
     assert planned(wanted, held, mapping, base) == ((), ())
     made = agreed(wanted, held, mapping, base, seen=wanted.index, ids=pd.Index(held["id"]))
     assert made.ids.tolist() == [8]
+
+
+def test_an_emptied_cell_stays_filled_in_the_base_until_the_field_is_empty() -> None:
+    names = ["1", "2"]
+    wanted, held = desired(names, {"A": ["A", ""]}), elements(names, {7: ["A", "90"]})
+    base = known(names, {7: ["A", "75"]})
+    made = agreed(wanted, held, columns_mapping(CODE, PRICE), base, seen=wanted.index, ids=pd.Index(held["id"]))
+    assert made.equals(base)
+
+
+def test_the_base_keeps_what_the_row_said_and_what_the_catalog_stored() -> None:
+    names = ["1", "2", "6"]
+    wanted = desired(names, {"A": ["A", "long text", "61"], "N": ["N", "", "61"]})
+    update = Update(1, "A", 2, 7, 1000, {"2": "", "6": "62"}, {"2": "long text", "6": "61,62"})
+    plan = made_plan(update, Add(2, "N", 3, {"1": "N"}), Delete(3, "G", 9, "Oak", 1000), Delete(4, "H", 10, "Ash", 1))
+    results = [Result(1, "done", 7), Result(2, "done", 20), Result(3, "done", 9), Result(4, "failed", 10)]
+
+    found = list(written(plan, results, wanted, names, {7: {"2": "long te"}}))
+
+    assert found == [
+        Written(7, "A", {"2": "long text", "6": "61"}, {"2": "long te", "6": "61,62"}),
+        Written(20, "N", {"1": "N", "2": "", "6": "61"}, {"1": "N", "2": "", "6": ""}),
+        Written(9, "G", {}, {}, is_gone=True),
+    ]
+    assert list(written(plan, results[:1], None, names, {})) == [
+        Written(7, "A", {"2": "long text", "6": "61,62"}, {"2": "long text", "6": "61,62"})
+    ]
