@@ -70,12 +70,13 @@ FAULTS = [
 ]
 
 
-def settled_values(sheet: str, catalog: str) -> set[str]:
-    """What a field that the sheet fills may hold after an import: without a base, what the sheet says.
+def settled_values(sheet: str, catalog: str | None) -> set[str]:
+    """What a field that the sheet fills may hold after an import, by what it held before; None for a new element.
 
-    `catalog` is what it held before. Once a merge with a base decides, this is the one place to say so.
+    What the sheet says, or what somebody wrote by hand since both sides last agreed (``conflict: ask``).
     """
-    return {sheet}
+    is_by_hand = catalog == "" or (catalog or "").startswith(("100", "By hand"))
+    return {sheet, catalog or ""} if is_by_hand else {sheet}
 
 
 class Crash(BaseException):
@@ -277,7 +278,7 @@ class Machine(RuleBasedStateMachine):
             if len(ids) == 1:
                 for name, text in row.items():
                     now = after[ids[0]].get(KEYS[name], "")
-                    was = before.get(ids[0], {}).get(KEYS[name], "")
+                    was = before[ids[0]].get(KEYS[name], "") if ids[0] in before else None
                     assert not text or now in settled_values(CANONICAL.get(text, text), was)
         self.account.later()
         assert self.account.plan(self.rows(), MAPPING).plan.changes == ()

@@ -12,7 +12,7 @@ from tests.e2e.conftest import Shell, Start, catalog_of
 from tests.e2e.test_commands import FIELDS, PLAIN, products, rows, write
 from tests.e2e.test_undo import sheet_of
 
-DELETING = PLAIN + "missing: delete\nguards: {delete: 100%}\n"
+DELETING = PLAIN + "missing: delete\nguards: {delete: 100%, rows: 0%, matched: 0%}\n"
 TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 

@@ -21,7 +21,10 @@ from tests.e2e.test_laws import FIELDS, LABELS, MAPPING, Row, rows, some_codes
 from tests.e2e.worlds import CATALOG_ID, State, Values, World, all_done, world
 
 CODE = "101"
-DELETING = MAPPING % {"blank": "clear", "multi": "replace"} + "missing: delete\nguards: {delete: 100%}\n"
+DELETING = (
+    MAPPING % {"blank": "clear", "multi": "replace"}
+    + "missing: delete\nguards: {delete: 100%, rows: 0%, matched: 0%}\n"
+)
 
 texts = st.sampled_from(["", "edited", "Größe “L”"])
 EDITS: Mapping[str, st.SearchStrategy[Any]] = {
@@ -283,7 +286,7 @@ def test_undo_as_json_has_the_plan_the_lists_and_the_outcome(imported: Shell) ->
 
 
 def test_what_cannot_come_back_is_told_before_and_the_rest_is_taken_back(shell: Shell, tmp_path: Path) -> None:
-    deleting = PLAIN + "missing: delete\nguards: {delete: 100%}\n"
+    deleting = PLAIN + "missing: delete\nguards: {delete: 100%, rows: 0%, matched: 0%}\n"
     assert shell("import", *sheet_of(tmp_path, plain_rows(3), deleting), "--yes") == 0
     assert shell("import", *sheet_of(tmp_path, plain_rows(1, price=5), deleting), "--yes", "--no-recheck") == 0
 
