@@ -14,6 +14,7 @@ from catalogsync.emulator.faults import Fault
 from catalogsync.errors import Problem
 from catalogsync.journal import Operation
 from catalogsync.model import Add, Delete, Result, Update
+from catalogsync.readback import written_by
 from catalogsync.writer import Report, WriteOptions
 from tests.e2e.worlds import CATALOG_ID, ONE_BY_ONE, Values, World, all_done, world
 
@@ -256,6 +257,26 @@ def test_an_edit_in_the_second_of_the_reading_is_not_overwritten(account: World)
 
     assert [result.outcome for result in report.results] == ["conflict"]
     assert by_code(account)["1"]["102"] == "777"
+
+
+def test_after_an_undo_the_earlier_sheet_agrees_and_the_later_one_would_do_the_same_again(account: World) -> None:
+    first = [row("1", price="1", colour="Red", sizes="S"), row("2", price="2", city="Riga"), row("3")]
+    second = [row("1", price="5", sizes="M;L"), row("3", active="yes"), row("4", price="4")]
+    imports(account, *first)
+
+    def asked(*rows: dict[str, str]) -> list[tuple[str, str, object]]:
+        changes = account.plan(rows, MAPPING).plan.changes
+        return [(type(change).__name__, change.key, dict(written_by(change))) for change in changes]
+
+    before = asked(*second)
+    assert [kind for kind, _, _ in before] == ["Update", "Update", "Add", "Delete"]
+    run_id = imports(account, *second).run_id
+
+    all_done(account.undo(run_id))
+    account.later()
+
+    assert asked(*first) == []
+    assert asked(*second) == before
 
 
 # --- adds ----------------------------------------------------------------------------------------------------

@@ -129,6 +129,7 @@ class Machine(RuleBasedStateMachine):
         self.account: World = self.held.enter_context(world(self.api, FIELDS))
         self.sheet = first
         self.edits = 0
+        self.codes_gone: set[str | None] = set()
         self.known_done: set[tuple[int, int]] = set()
         store = self.account.emulator.store
         store.add_as_other_user(CATALOG_ID, "Without a key", {"Price": "7"})
@@ -185,6 +186,8 @@ class Machine(RuleBasedStateMachine):
             "clear": {"Price": "", "Colour": ""},
         }.get(field, {})  # type: ignore[assignment]
         if ids:
+            if field == "Code":
+                self.codes_gone.add(self.state()[ids[place % len(ids)]].get(CODE))
             name = f"By hand {self.edits}" if field == "name" else None
             self.account.emulator.store.edit_as_other_user(ids[place % len(ids)], name=name, values=values)
 
@@ -192,6 +195,7 @@ class Machine(RuleBasedStateMachine):
     def somebody_deletes(self, place: int) -> None:
         ids = sorted(self.state())
         if ids:
+            self.codes_gone.add(self.state()[ids[place % len(ids)]].get(CODE))
             self.account.emulator.store.delete_as_other_user(ids[place % len(ids)])
 
     @rule(code=codes | st.none())
@@ -199,6 +203,15 @@ class Machine(RuleBasedStateMachine):
         self.account.later()
         values: dict[int | str, object] = {"Code": code} if code else {"Price": "5"}
         self.account.emulator.store.add_as_other_user(CATALOG_ID, "Added by hand", values)
+
+    def change_much(self, row: Values) -> None:
+        """So that an import has something to add, to update and, where the sheet is long, to delete."""
+        self.edits += 1
+        if len(self.sheet) > 3:
+            del self.sheet[min(self.sheet)]
+        for code in sorted(self.sheet)[-1:]:
+            self.sheet[code] = {**self.sheet[code], "price": str(self.edits), "name": f"Name {self.edits}"}
+        self.sheet[f"{100 + self.edits}"] = row
 
     # --- ours ---
 
@@ -274,7 +287,8 @@ class Machine(RuleBasedStateMachine):
         for id_, held in after.items():
             by_code.setdefault(held.get(CODE), []).append(id_)
         for row in self.rows():
-            ids = by_code[row["code"]]
+            ids = by_code.get(row["code"], [])
+            assert ids or row["code"] in self.codes_gone, "a row has no element"
             if len(ids) == 1:
                 for name, text in row.items():
                     now = after[ids[0]].get(KEYS[name], "")
@@ -285,8 +299,9 @@ class Machine(RuleBasedStateMachine):
         with self.ours():
             assert self.importing(self.account, 3) is None
 
-    @rule(batch_size=st.integers(1, 3), text=st.sampled_from(FAULTS))
-    def imports_and_something_fails(self, batch_size: int, text: str) -> None:
+    @rule(batch_size=st.integers(1, 3), text=st.sampled_from(FAULTS), row=cells)
+    def imports_and_something_fails(self, batch_size: int, text: str, row: Values) -> None:
+        self.change_much(row)
         fault = dataclasses.replace(Fault.from_text(text), method="[!G]*")  # v4 sends its updates as PATCH
         with self.ours():
             self.account.emulator.fault(fault)
@@ -297,8 +312,15 @@ class Machine(RuleBasedStateMachine):
             finally:
                 self.account.emulator.faults.clear()
 
-    @rule(what=st.sampled_from(["import", "undo", "resume"]), step=st.integers(1, 40), place=st.integers(0, 9))
-    def crashes(self, what: str, step: int, place: int) -> None:
+    @rule(
+        what=st.sampled_from(["import", "import", "undo", "resume"]),
+        step=st.integers(1, 40),
+        place=st.integers(0, 9),
+        row=cells,
+    )
+    def crashes(self, what: str, step: int, place: int, row: Values) -> None:
+        if what == "import":
+            self.change_much(row)
         steps = Steps(step)
         address = Account(self.account.emulator.url, self.account.emulator.token, self.api)
         transport = cast(Any, Mortal(HttpTransport(address), steps, {"send"}))
@@ -373,7 +395,7 @@ class OverV4(Machine):
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 SHORT = settings(
-    max_examples=5, stateful_step_count=12, deadline=None, phases=(Phase.generate,), suppress_health_check=CHECKS
+    max_examples=10, stateful_step_count=12, deadline=None, phases=(Phase.generate,), suppress_health_check=CHECKS
 )
 LONG = settings(max_examples=150, stateful_step_count=25, deadline=None, suppress_health_check=CHECKS)
 

@@ -300,6 +300,8 @@ def test_what_cannot_come_back_is_told_before_and_the_rest_is_taken_back(shell: 
 def test_taking_back_a_first_import_is_refused_with_the_numbers_and_the_ways_past(start: Start, tmp_path: Path) -> None:
     shell = start(catalog_of(PLAIN_FIELDS))
     assert shell("import", *sheet_of(tmp_path, plain_rows(100)), "--yes") == 0
+    assert shell("undo", "1", "--yes") == 4
+    assert "delete 100 of 100 elements (100%)" in shell.err
     shell("plan", *sheet_of(tmp_path, plain_rows(100)))  # reads the catalog again: its size counts once
 
     assert shell("undo", "1", "--yes") == 4
