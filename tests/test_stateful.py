@@ -27,6 +27,7 @@ from catalogsync.model import NAME, Add, Delete, Update
 from catalogsync.readback import written_by
 from catalogsync.writer import Report
 from tests.e2e.worlds import CATALOG_ID, ONE_BY_ONE, State, Values, World, world
+from tests.mortal import Crash, Mortal, Steps
 
 CODE, PRICE, COLOUR, FLAG, CITY, UNMAPPED = "101", "102", "103", "104", "105.city", "199"
 FIELDS = [
@@ -77,42 +78,6 @@ def settled_values(sheet: str, catalog: str | None) -> set[str]:
     """
     is_by_hand = catalog == "" or (catalog or "").startswith(("100", "By hand"))
     return {sheet, catalog or ""} if is_by_hand else {sheet}
-
-
-class Crash(BaseException):
-    """The process ends here."""
-
-
-@dataclasses.dataclass
-class Steps:
-    """Counts down to the end of a process; from then on it does nothing any more."""
-
-    left: int
-
-    def step(self) -> None:
-        self.left -= 1
-        if self.left <= 0:
-            raise Crash
-
-
-class Mortal:
-    """Something that acts on the outside: the process may end before or after each of its acts."""
-
-    def __init__(self, inner: Any, steps: Steps, acts: set[str]) -> None:
-        self._inner, self._steps, self._acts = inner, steps, acts
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
-        if name not in self._acts:
-            return found
-
-        def act(*arguments: Any, **named: Any) -> Any:
-            self._steps.step()
-            result = found(*arguments, **named)
-            self._steps.step()
-            return result
-
-        return act
 
 
 JOURNAL_ACTS = {"start", "sending", "answered", "not_sent", "found", "read_back", "finish", "remember_matched"}
