@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +13,18 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from catalogsync.api.auth import APIS
+from tests.e2e.conftest import Shell, Start, catalog_of
+from tests.e2e.test_commands import FIELDS as PLAIN_FIELDS
+from tests.e2e.test_commands import PLAIN, in_terminal, needs_terminal, products, write
+from tests.e2e.test_commands import rows as plain_rows
 from tests.e2e.test_laws import FIELDS, LABELS, MAPPING, Row, rows, some_codes
 from tests.e2e.worlds import CATALOG_ID, State, Values, World, all_done, world
 
 CODE = "101"
-DELETING = MAPPING % {"blank": "clear", "multi": "replace"} + "missing: delete\nguards: {delete: 100%}\n"
+DELETING = (
+    MAPPING % {"blank": "clear", "multi": "replace"}
+    + "missing: delete\nguards: {delete: 100%, rows: 0%, matched: 0%}\n"
+)
 
 texts = st.sampled_from(["", "edited", "Größe “L”"])
 EDITS: Mapping[str, st.SearchStrategy[Any]] = {
@@ -175,3 +184,180 @@ def test_many_runs_taken_back_leave_what_nobody_touched_as_before_and_every_edit
     api: str, first: list[Row], second: list[Row], earlier: list[Edit], meanwhile: list[Edit]
 ) -> None:
     check_a_run_taken_back(api, first, second, earlier, meanwhile)
+
+
+# --- on the command line -------------------------------------------------------------------------------------
+
+
+def sheet_of(tmp_path: Path, sheet: str, mapping: str = PLAIN) -> tuple[object, ...]:
+    """The arguments of an import of this sheet."""
+    path, mapping_path = write(tmp_path, sheet, mapping)
+    return path, "-m", mapping_path
+
+
+@pytest.fixture
+def shell(start: Start) -> Shell:
+    return start(catalog_of(PLAIN_FIELDS, products(3)))
+
+
+@pytest.fixture
+def imported(shell: Shell, tmp_path: Path) -> Shell:
+    """Three products of which run 1 changed two prices, and a fourth that it added."""
+    assert (
+        shell("import", *sheet_of(tmp_path, "code,name,price\n000,P0,10\n001,P1,11\n002,P2,2\n003,New,3\n"), "--yes")
+        == 0
+    )
+    return shell
+
+
+def held(shell: Shell) -> dict[int, list[str]]:
+    """The prices by element id."""
+    return {element["id"]: element.get("Price", []) for element in shell.elements()}
+
+
+def test_undo_shows_what_goes_back_what_is_left_alone_and_how_to_go_on(imported: Shell) -> None:
+    imported.emulator.store.edit_as_other_user(501, values={"Price": "777"})
+    [added] = [element["id"] for element in imported.elements() if element["name"] == "New"]
+    imported.emulator.store.edit_as_other_user(added, name="Renamed")
+
+    assert imported("undo", "1") == 64
+
+    lines = [line.rstrip() for line in imported.out.splitlines()]
+    digest = lines[-1].partition("Digest ")[2]
+    assert lines[0].startswith("Taking back run 1 of ")
+    assert lines[0].endswith(" (sheet.csv): Products (catalog 4220)")
+    assert lines[1:] == [
+        "          Key  Field  Catalog says  Goes back to",
+        "~ update  000  price  10            0",
+        "Left alone: (2)",
+        "  001: price: the run wrote “11”, the catalog says “777” now",
+        f"  003: element {added}, which the run added, was edited since: name",
+        "Plan: 0 to add, 1 to update, 0 to delete; 2 unchanged.",
+        f"1 write request. Digest {digest}",
+    ]
+    assert imported.err == "Nothing was written: there is no terminal to ask on. --yes applies without asking.\n"
+    assert imported.posts == []
+
+
+def test_undo_with_yes_takes_back_and_a_second_one_says_that_it_was_done(imported: Shell) -> None:
+    assert imported("undo", "1", "--yes", "--max-delete", "1") == 0
+    assert "Done: 2 updated, 1 deleted, in 1 write request (run 2)." in imported.out
+    assert held(imported) == {500: ["0"], 501: ["1"], 502: ["2"]}
+
+    assert imported("undo", "1", "--yes") == 0
+
+    assert imported.out.splitlines()[1:] == [
+        "Nothing to do: run 2 took it back. To take that back in turn: catalogsync undo 2"
+    ]
+    assert imported.posts == []
+
+
+def test_undo_of_undo_is_the_run_again(imported: Shell) -> None:
+    before = sorted(held(imported).values())
+    assert imported("undo", "1", "--yes", "--allow", digest_of(imported)) == 0
+
+    assert imported("undo", "2", "--yes") == 0
+
+    assert sorted(held(imported).values()) == before
+    assert "deleted elements come back under new ids; their links to deals are gone" in imported.out
+
+
+def digest_of(shell: Shell) -> str:
+    """The digest that a refusal of undoing run 1 prints."""
+    assert shell("undo", "1", "--yes") == 4
+    return shell.err.partition("--allow ")[2].split()[0]
+
+
+def test_undo_as_json_has_the_plan_the_lists_and_the_outcome(imported: Shell) -> None:
+    imported.emulator.store.edit_as_other_user(501, values={"Price": "777"})
+
+    assert imported("undo", "1", "--json", "--max-delete", "100%") == 64
+    shown = json.loads(imported.out)
+    assert imported("undo", "1", "--json", "--yes", "--max-delete", "100%") == 0
+    told = json.loads(imported.out)
+
+    assert list(told) == ["undoes", "plan", "left_alone", "cannot_come_back", "run"]
+    assert (shown["run"], told["undoes"], told["cannot_come_back"]) == (None, 1, [])
+    assert shown["plan"]["changes"] == told["plan"]["changes"]
+    assert told["left_alone"] == [
+        {"where": "001", "what": "price: the run wrote “11”, the catalog says “777” now", "hint": ""}
+    ]
+    assert [result["outcome"] for result in told["run"]["results"]] == ["done", "done"]
+
+
+def test_what_cannot_come_back_is_told_before_and_the_rest_is_taken_back(shell: Shell, tmp_path: Path) -> None:
+    deleting = PLAIN + "missing: delete\nguards: {delete: 100%, rows: 0%, matched: 0%}\n"
+    assert shell("import", *sheet_of(tmp_path, plain_rows(3), deleting), "--yes") == 0
+    assert shell("import", *sheet_of(tmp_path, plain_rows(1, price=5), deleting), "--yes", "--no-recheck") == 0
+
+    assert shell("undo", "1", "--yes") == 0
+
+    why = "was deleted without a look at it before (--no-recheck): its values are not known"
+    assert f"Cannot come back: (2)\n  002: “P2” {why}\n  001: “P1” {why}\n" in shell.out
+    assert held(shell) == {500: ["0"]}
+
+
+def test_taking_back_a_first_import_is_refused_with_the_numbers_and_the_ways_past(start: Start, tmp_path: Path) -> None:
+    shell = start(catalog_of(PLAIN_FIELDS))
+    assert shell("import", *sheet_of(tmp_path, plain_rows(100)), "--yes") == 0
+    assert shell("undo", "1", "--yes") == 4
+    assert "delete 100 of 100 elements (100%)" in shell.err
+    shell("plan", *sheet_of(tmp_path, plain_rows(100)))  # reads the catalog again: its size counts once
+
+    assert shell("undo", "1", "--yes") == 4
+
+    digest = shell.err.partition("--allow ")[2].split()[0]
+    assert shell.err == (
+        f"error: refused, nothing was written. To let this one plan through: --allow {digest}\n"
+        "  guard delete: the plan would delete 100 of 100 elements (100%), the ceiling is 10%"
+        " (if it is meant, --max-delete 100)\n"
+    )
+    assert "… and 60 more changes (-v shows all)" in shell.out
+    assert (shell.posts, len(shell.elements())) == ([], 100)
+    assert shell("undo", "1", "--yes", "--max-delete", "99") == 4
+    assert shell("undo", "1", "--yes", "--allow", "0123456789ab") == 4
+    assert shell("undo", "1", "--yes", "--allow", digest) == 0
+    assert shell.elements() == []
+
+
+def test_undo_of_a_run_that_wrote_nothing_says_so(shell: Shell, tmp_path: Path) -> None:
+    shell.emulator.fault("401 POST count=0")
+    assert shell("import", *sheet_of(tmp_path, plain_rows(3, price=5)), "--yes") == 7
+    shell.emulator.faults.clear()
+
+    assert shell("undo", "1", "--yes") == 0
+
+    assert shell.out.splitlines()[1:] == ["Nothing to do: nothing that run 1 wrote is in the catalog."]
+    assert shell("undo", "9") == 1
+    assert shell.err == "error: there is no run 9; `catalogsync history` lists them\n"
+
+
+def test_an_undo_that_was_stopped_is_resumed_as_an_undo(imported: Shell, tmp_path: Path) -> None:
+    assert imported("import", *sheet_of(tmp_path, plain_rows(3, price=20)), "--yes", "--batch", 1) == 0
+    imported.emulator.fault("401 POST nth=2 count=0")
+    assert imported("undo", "2", "--yes") == 7
+    imported.emulator.faults.clear()
+
+    assert imported("resume") == 0
+
+    assert {id_: price for id_, price in held(imported).items() if id_ < 503} == {500: ["10"], 501: ["11"], 502: ["2"]}
+    assert imported("history", "--json") == 0
+    assert [(run["state"], run["undoes"]) for run in json.loads(imported.out)] == [
+        ("done", 2),
+        ("superseded", 2),
+        ("done", None),
+        ("done", None),
+    ]
+
+
+@needs_terminal
+def test_what_changed_while_the_question_stood_there_is_not_taken_back(imported: Shell) -> None:
+    def edit() -> None:
+        imported.emulator.store.edit_as_other_user(500, values={"Price": "999"})
+
+    code, shown = in_terminal(["undo", "1", "--max-delete", "1"], "y", edit)
+
+    assert code == 5, shown
+    assert "Take run 1 back? [y/N]" in shown
+    assert "element 500 was edited" in shown
+    assert [arrival.method for arrival in imported.emulator.requests if arrival.method == "POST"] == ["POST"]
