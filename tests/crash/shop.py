@@ -28,6 +28,7 @@ columns:
   Colour: Colour
   City: {field: Depot, subtype: city}
 missing: delete
+guards: {delete: 100%, rows: 0, matched: 0}
 """
 
 FIELDS = [

@@ -13,9 +13,10 @@ import csv
 import functools
 import io
 import os
+import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from unittest import mock
 
 import tenacity.nap
 
-from catalogsync import cli, runs, stopping, sync, tables, writer
+from catalogsync import cli, reader, runs, stopping, sync, tables, writer
 from catalogsync.api import client as client_module
 from catalogsync.api.auth import Account as Login
 from catalogsync.api.client import DIALECTS, Client
@@ -35,7 +36,6 @@ from catalogsync.cli import common, render
 from catalogsync.journal import Journal
 from catalogsync.mapping import load_mapping
 from catalogsync.plan import Plan
-from catalogsync.reader import read_sheet
 from tests.crash.account import Account, Clock
 from tests.crash.shop import TOKEN
 
@@ -129,6 +129,16 @@ class _MemoryFile(sqlite3.Connection):
         self.row_factory = None
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """An account and a state folder at one moment."""
+
+    api: str
+    account: bytes
+    journal: bytes
+    files: Mapping[Path, bytes]
+
+
 class Stage:
     """Where commands run, one world after the other. A context manager."""
 
@@ -137,12 +147,14 @@ class Stage:
         self.world: World | None = None
         self._command: Command | None = None
         self._read: dict[Callable[..., Any], Any] = {}
+        self.snapshots: dict[object, Any] = {}
 
     def __enter__(self) -> Stage:
         opened = self._opened
         self.folder = Path(
             opened.enter_context(tempfile.TemporaryDirectory(prefix="crash-stage-", ignore_cleanup_errors=True))
         )
+        self.state = self.folder / "state"
         clock = SimpleNamespace(time=lambda: self._now().clock(), sleep=lambda s: self._now().clock.sleep(s))
         recover, apply = runs.recover, writer.apply
 
@@ -159,7 +171,16 @@ class Stage:
         def shown(plan: Plan, **_: Any) -> None:  # printing takes long
             self._running().plan = plan
 
+        os_replace = os.replace
+
+        def replaced(*given: Any, **named: Any) -> None:
+            self._now().step("file: before replace")
+            os_replace(*given, **named)
+            self._now().step("file: after replace")
+
         for target, name, new in (
+            (os, "replace", replaced),
+            (os, "fsync", lambda _: None),  # it matters when the power fails
             (client_module, "time", clock),
             (tenacity.nap, "time", clock),
             (stopping.Stop, "sleep", lambda _, seconds: self._now().clock.sleep(seconds)),
@@ -168,13 +189,13 @@ class Stage:
             (render, "print_plan", shown),
             (render, "print_facts", lambda _: None),
             (sync, "load_mapping", functools.cache(load_mapping)),
-            (sync, "read_sheet", self._once(read_sheet)),
+            (sync, "read_sheet", self._once(reader.read_sheet)),
             (tables, "desired_table", self._once(tables.desired_table)),
             (common, "connected", self._connected),
             (common, "journal", self._journal),
         ):
             opened.enter_context(mock.patch.object(target, name, new))
-        opened.enter_context(mock.patch.dict(os.environ, {"CATALOGSYNC_STATE": str(self.folder)}))
+        opened.enter_context(mock.patch.dict(os.environ, {"CATALOGSYNC_STATE": str(self.state)}))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -195,7 +216,7 @@ class Stage:
             yield client
 
     def _journal(self) -> Journal:
-        world, folder = self._now(), self.folder
+        world, folder = self._now(), self.state
 
         class InMemory(Journal):
             def _connect(self) -> sqlite3.Connection:
@@ -218,13 +239,31 @@ class Stage:
     # --- for schedules ---
 
     def new_world(self, api: str, seed: dict[str, Any]) -> World:
-        """A new account and an empty journal; the one before is gone."""
+        """A new account and an empty state folder; those before are gone."""
         if self.world is not None:
             self.world.close()
+        shutil.rmtree(self.state, ignore_errors=True)
         clock = Clock()
         file = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, factory=_MemoryFile)
         self.world = world = World(api, clock, Account(seed, TOKEN, clock), file)
         file.world = world
+        return world
+
+    def kept(self) -> Snapshot:
+        """The world as it is now, to begin from again."""
+        world = self._now()
+        files = {path: path.read_bytes() for path in self.state.rglob("*") if path.is_file()}
+        return Snapshot(world.api, world.account.store._db.serialize(), world.journal_file.serialize(), files)
+
+    def world_of(self, snapshot: Snapshot) -> World:
+        """A new world like the kept one."""
+        world = self.new_world(snapshot.api, {})
+        world.account.store._db.deserialize(snapshot.account)
+        world.account.store._forget()
+        world.journal_file.deserialize(snapshot.journal)
+        for path, content in snapshot.files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
         return world
 
     def write_sheet(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -2,7 +2,8 @@
 
 A step is an instant before or after something that outlives the process:
 
-state     before a transaction on any SQLite file begins, before it is committed, after it was
+state     before a transaction on any SQLite file begins, before it is committed, after it was; before and after a
+          file takes the place of another
 socket    before connecting, before the head and before the body of a request, when all is sent, when the answer has
           come but nobody has read it, when it is read
 """
@@ -76,6 +77,14 @@ class Steps:
                 step(f"{_writer()}: after script")
                 return cursor
 
+        replace = os.replace
+
+        def replaced(*given: Any, **named: Any) -> None:
+            step(f"{_writer()}: before replace")
+            replace(*given, **named)
+            step(f"{_writer()}: after replace")
+
+        os.replace = replaced
         connect = sqlite3.connect
         sqlite3.connect = lambda *given, **named: connect(*given, **named, factory=Connection)  # type: ignore[assignment]
 
@@ -118,7 +127,7 @@ def _writer() -> str:
     frame = sys._getframe(2)
     while frame.f_back is not None:
         name = frame.f_code.co_name
-        if "catalogsync" in frame.f_code.co_filename and name not in ("_transaction", "_connect"):
+        if "catalogsync" in frame.f_code.co_filename and name not in ("_transaction", "_connect", "save"):
             return name
         frame = frame.f_back
     return "somebody"

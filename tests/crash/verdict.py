@@ -31,7 +31,7 @@ def judged(played: Played) -> Verdict:
     verdict = Verdict()
     events = played.world.account.events
     for event in events:
-        if event.by.command > 1:
+        if event.by.command:
             _judge_write(played, event, verdict)
     for command in played.world.commands:
         verdict.wrong += _told_wrongly(command, events, played)
@@ -97,7 +97,7 @@ def _told_wrongly(command: Command, events: list[Event], played: Played) -> Iter
         yield f"command {command.number} ended in a traceback:\n{command.output}"
     if command.report is None or command.plan is None:
         return
-    ours = {(event.id, event.before is None, event.after is None) for event in events if event.by.command > 1}
+    ours = {(event.id, event.before is None, event.after is None) for event in events if event.by.command}
     theirs = {event.id for event in events if not event.by.command}
     changes = {change.op: change for change in command.plan.changes}
     for result in command.report.with_outcome("done"):
@@ -121,9 +121,12 @@ def _judge_end(played: Played, verdict: Verdict) -> None:
             verdict.wrong.append(f"the journal holds {rows[0][0]} {table} that are {value}")
     events = world.account.events
     edited: dict[int, set[str]] = defaultdict(set)
+    deleted = set()
     for event in events:
         if not event.by.command:
             edited[event.id] |= event.changed()
+            if event.after is None:
+                deleted.add(texts_of(event.before).get(str(CODE), ""))
     holders: dict[str, list[int]] = defaultdict(list)
     for element in world.account.store.elements(CATALOG_ID):
         holders[texts_of(element).get(str(CODE), "")].append(element.id)
@@ -132,7 +135,7 @@ def _judge_end(played: Played, verdict: Verdict) -> None:
             _judge_double(code, ids, played, verdict)
     for code, row in played.sheet.items():
         ids = holders.get(code, [])
-        if not ids:
+        if not ids and code not in deleted:
             verdict.wrong.append(f"no element holds {code}")
         if len(ids) != 1:
             continue
