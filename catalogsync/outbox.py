@@ -43,6 +43,7 @@ class _Waiting:
     """Changes that wait; what was drawn of them is somebody else's."""
 
     changes: Sequence[Change]
+    most: int
     batches: Iterator[Batch]
     search: Search | None
     drawn: set[int] = field(default_factory=set)
@@ -55,11 +56,11 @@ class Outbox:
         self._plan, self._schema, self._client = plan, schema, client
         self._size = min(plan.batch_size, client.capabilities.max_batch)
         self._again: deque[_Waiting] = deque()
-        self._planned: deque[_Waiting] = deque([self._waiting(plan.changes, None)])
+        self._planned: deque[_Waiting] = deque([self._waiting(plan.changes, None, self._size)])
 
-    def _waiting(self, changes: Sequence[Change], search: Search | None) -> _Waiting:
-        batches = self._client.batches(self._plan.catalog_id, changes, self._schema, self._size)
-        return _Waiting(changes, batches, search)
+    def _waiting(self, changes: Sequence[Change], search: Search | None, most: int) -> _Waiting:
+        batches = self._client.batches(self._plan.catalog_id, changes, self._schema, min(self._size, most))
+        return _Waiting(changes, most, batches, search)
 
     def next(self) -> Task | None:
         """The next batch, None where there is none for now."""
@@ -72,9 +73,9 @@ class Outbox:
                 line.popleft()
         return None
 
-    def put(self, changes: Sequence[Change], search: Search | None) -> None:
-        """Send these (again), before what was planned."""
-        self._again.append(self._waiting(changes, search))
+    def put(self, changes: Sequence[Change], search: Search | None, *, most: int | None = None) -> None:
+        """Send these (again), before what was planned; `most` of them at a time."""
+        self._again.append(self._waiting(changes, search, most or self._size))
 
     def halve(self, size: int) -> None:
         """A batch of this size was too slow: from now on half as many changes to one."""
@@ -85,4 +86,4 @@ class Outbox:
         for line in (self._again, self._planned):
             for place, each in enumerate(line):
                 left = [change for change in each.changes if change.op not in each.drawn]
-                line[place] = self._waiting(left, each.search)
+                line[place] = self._waiting(left, each.search, each.most)

@@ -130,7 +130,7 @@ def _found(
     holders = holders_of(newer, plan, columns)
     settled = Settled()
     for add in adds:
-        ids = holders.get(add.key, [])
+        ids = sorted(holders.get(add.key, []))
         alike = [id_ for id_ in ids if _is_alike(add, newer, id_, columns)]
         if not ids:
             settled.absent.append(add)

@@ -193,8 +193,12 @@ class _Run:
             self._refused_in_a_row = 0
             if task.search:
                 task.search.any_accepted = True
+        was_slow = isinstance(outcome.lost_by, InDoubt) and outcome.lost_by.was_slow
+        if was_slow:
+            self._outbox.halve(task.size)
         if outcome.again:
-            self._outbox.put(outcome.again, task.search)
+            most = max(1, len(task.batch.changes) // 2) if was_slow else None
+            self._outbox.put(outcome.again, task.search, most=most)
         total = self._total
         total.results += outcome.results
         total.stored |= outcome.stored
@@ -203,8 +207,6 @@ class _Run:
         total.requests += outcome.requests
         if outcome.lost_by:
             self._doubts += 1
-            if isinstance(outcome.lost_by, InDoubt) and outcome.lost_by.was_slow:
-                self._outbox.halve(task.size)
             if self._doubts >= MOST_DOUBTS and outcome.again:
                 words = f"{self._doubts} answers in a row were lost, the last one: {outcome.lost_by}"
                 total.stopped_by = total.stopped_by or InDoubt(words)

@@ -16,7 +16,7 @@ from catalogsync.emulator.knobs import Knobs
 from catalogsync.emulator.server import Emulator
 from catalogsync.journal import Journal
 from catalogsync.model import Add, Change, Delete, Update
-from catalogsync.plan import Plan
+from catalogsync.plan import Plan, Shown
 from catalogsync.stopping import Stop
 from tests.api.helpers import CATALOG_ID, NOW, SCHEMA, Clock, columns, made_plan, product, seed
 
@@ -43,7 +43,8 @@ def delete(op: int, number: int) -> Delete:
 
 def plan_of(*changes: Change, batch_size: int = 250, seeded: int = SEEDED, **differs: Any) -> Plan:
     """A plan that was made of the seeded catalog."""
-    facts = {"existing_count": seeded, "max_id": 50_000 + seeded, "max_updated_at": READ_AT}
+    shown = {key: Shown(key) for key in ("name", "4400049", "4400050")}
+    facts = {"existing_count": seeded, "max_id": 50_000 + seeded, "max_updated_at": READ_AT, "columns": shown}
     return replace(made_plan(*changes, batch_size=batch_size), **{**facts, **differs})
 
 

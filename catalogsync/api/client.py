@@ -253,8 +253,9 @@ class _Ahead:
     def __enter__(self) -> _Ahead:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        is_interrupted = kind is not None and not issubclass(kind, Exception)
+        self._pool.shutdown(wait=not is_interrupted, cancel_futures=True)
 
     def ask(self, requests: Iterable[Request]) -> None:
         """Send these soon, unless they are under way; what is under way and not among them is dropped if it can."""

@@ -79,7 +79,7 @@ def main() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
     logging.getLogger().addHandler(logging.NullHandler())  # without a handler, libraries' warnings reach stderr
     code = run(sys.argv[1:])
-    if any(thread.name.startswith("catalogsync-batch") for thread in threading.enumerate()):
+    if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # asked to stop, and an answer did not come in time: the journal knows
@@ -95,6 +95,9 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130
+    except SystemExit as stop:  # by a signal, while there was nothing to finish first, or by a second one
+        click.echo("stopped", err=True)
+        return stop.code if isinstance(stop.code, int) else 1
     except click.ClickException as error:
         error.show()
         return USAGE_EXIT
