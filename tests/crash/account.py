@@ -54,7 +54,8 @@ class Sending:
     """A request on its way: who sent it (the command's number, 0 for a colleague), at which `seq` and time.
 
     `planned` and `looked` say by element id when its values were read for the plan, and when it was read last;
-    `is_compared` whether the server compares its updates with what they were made from.
+    `is_compared` whether the server compares its updates with what they were made from. A look counts as one just
+    before where it came after `since`: the writing had begun then, and the write before this one was over.
     """
 
     command: int
@@ -63,6 +64,7 @@ class Sending:
     planned: Mapping[int, int] = field(default_factory=dict)
     looked: Mapping[int, int] = field(default_factory=dict)
     is_compared: bool = False
+    since: int = 0
 
 
 COLLEAGUE = Sending(0, 0, 0.0)
@@ -157,6 +159,8 @@ class Account:
         self.command = 0
         self._planned: dict[int, int] = {}
         self._looked: dict[int, int] = {}
+        self._since = 0
+        self._last_write: tuple[Request | None, int] = None, 0
         self.emulator = Emulator(rps=0, clock=clock, steady_clock=clock)
         self.emulator.late = _Late(self)
         self.store = _Store(self)
@@ -201,6 +205,10 @@ class Account:
         self.command = command
         self._planned, self._looked = {}, {}
 
+    def begin_to_write(self) -> None:
+        """The command's plan is made, and is carried out now."""
+        self._last_write = None, self.next()
+
     # --- requests ---
 
     def serve(self, request: Request) -> requests.Response | None:
@@ -213,8 +221,12 @@ class Account:
         self.emulator._arrivals.append(arrival)
         call = Call(request.method, request.path, request.params, query, body, "http://here", "application/json")
         seq = self.next()
+        if request.method in WRITES and request is not self._last_write[0]:  # else it is sent again after a 429
+            self._since, self._last_write = self._last_write[1], (request, seq)
         is_compared = request.method in WRITES and request.path.startswith("/api/v2/")
-        sending = Sending(self.command, seq, self._clock(), dict(self._planned), dict(self._looked), is_compared)
+        sending = Sending(
+            self.command, seq, self._clock(), dict(self._planned), dict(self._looked), is_compared, self._since
+        )
         with self.acting(sending):
             try:
                 given = _result(self.emulator._through_faults(call, f"Bearer {self._token}", self._clock()))

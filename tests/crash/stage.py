@@ -164,6 +164,7 @@ class Stage:
             return found
 
         def applied(plan: Plan, schema: Any, client: Any, journal: Any, options: Any, **named: Any) -> writer.Report:
+            self._now().account.begin_to_write()
             report = apply(plan, schema, client, journal, replace(options, in_flight=1), **named)
             self._running().report = report
             return report

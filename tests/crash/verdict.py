@@ -44,6 +44,9 @@ def judged(played: Played) -> Verdict:
 
 def _judge_write(played: Played, event: Event, verdict: Verdict) -> None:
     changed = event.changed()
+    is_compared = event.after is not None and event.by.is_compared
+    if event.before is not None and not is_compared and event.by.looked.get(event.id, 0) <= event.by.since:
+        verdict.wrong.append(f"{event.seq}: wrote to element {event.id} without a look just before")
     overwritten = list(_overwritten(played.world.account.events, event))
     for edit, kind in overwritten:
         if kind == "wrong":
