@@ -100,6 +100,8 @@ class NoAccount(UserError):
 class Stopped(CatalogSyncError):
     """A person (Ctrl+C) or the system (SIGTERM) asked to stop; what was on its way was finished."""
 
+    exit_code = 130
+
     def __init__(self, signal: int) -> None:
         super().__init__("stopped as asked")
         self.exit_code = 128 + signal
