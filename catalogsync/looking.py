@@ -83,7 +83,8 @@ def _overtaken(change: Update | Delete, held: pd.DataFrame) -> Result | None:
         isinstance(change, Delete) or all(held.at[change.id, k] == text for k, text in _read(change, held))
     ):
         return None
-    return Result(change.op, "conflict", change.id, "somebody edited the element since it was read")
+    by = int(str(held.at[change.id, "updated_by"]))
+    return Result(change.op, "conflict", change.id, f"user {by} edited the element since it was read")
 
 
 def _read(change: Update, held: pd.DataFrame) -> Iterator[tuple[str, str]]:

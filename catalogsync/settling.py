@@ -114,7 +114,8 @@ def _changed(change: Update | Delete, held: pd.DataFrame) -> Result:
     if isinstance(change, Update) and any(held.at[change.id, key] != text for key, text in change.before.items()):
         words = "the catalog holds something else than was written: somebody edited it, or it was stored differently"
         return Result(change.op, "unknown", change.id, words)
-    return Result(change.op, "conflict", change.id, "somebody edited the element since it was read")
+    by = int(str(held.at[change.id, "updated_by"]))
+    return Result(change.op, "conflict", change.id, f"user {by} edited the element since it was read")
 
 
 # --- adds ----------------------------------------------------------------------------------------------------

@@ -326,7 +326,7 @@ class _Run:
             self._answered(batch, results, outcome)
 
     def _answered(self, batch: Batch, results: Sequence[Result], outcome: _Outcome) -> None:
-        """An answer that says what became of every change but those it does not mention: these are settled (notes 8, Q4)."""
+        """An answer says what became of the changes; those it does not mention are settled (notes 8, Q4)."""
         told = [result for result in results if result.outcome != "unknown"]
         changes = {change.op: change for change in batch.changes}
         silent = [changes[result.op] for result in results if result.outcome == "unknown"]

@@ -263,7 +263,7 @@ def test_an_update_in_doubt_of_an_element_that_somebody_edited_is_a_conflict(eit
     either.emulator.fault(f"edit 50001 Price=5 before {method_of(either.api, update(1, 1))}")
     either.emulator.fault(f"504 before {method_of(either.api, update(1, 1))}")
     report = either.apply(update(1, 1), update(2, 2), settle_s=10)
-    words = "somebody edited the element since it was read"
+    words = "user 504142 edited the element since it was read"
     assert report.results == (Result(1, "conflict", 50_001, words), Result(2, "done", 50_002))
 
 

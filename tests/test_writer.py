@@ -46,7 +46,7 @@ from tests.writing import (
 )
 
 OLDER = "Last modified date is older than in database"
-EDITED = "somebody edited the element since it was read"
+EDITED = "user 504142 edited the element since it was read"
 
 
 @pytest.fixture(autouse=True)
