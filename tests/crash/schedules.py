@@ -103,6 +103,8 @@ def main() -> int:
             continue
 
         def heard(totals: Totals, api: str = api) -> None:
+            if told.seed + totals.schedules - 1 in totals.wrong:
+                print(f"{api}: something is wrong with seed {[*totals.wrong][-1]}", file=sys.stderr, flush=True)
             if totals.schedules % 100 == 0:
                 words = f"{api}: {totals.schedules} of {told.count} schedules, {len(totals.wrong)} wrong"
                 print(words, file=sys.stderr, flush=True)
