@@ -140,7 +140,7 @@ def _by_number(kept: _Kept, at: Callable[[int], Any], page_rows: int, expected_r
             page = yield from kept.read(at(number), map(at, range(number + 1, last)))
             beginning = beginning or page.listed_ids
         again = yield from kept.read(at(last))
-        is_still = again.listed_ids[: len(ending.listed_ids)] == ending.listed_ids
+        is_still = _stood_still(ending, again)
         if not _descends(beginning + ending.listed_ids):
             if not is_still:
                 last, _ = yield from _last_page(kept, at, page_rows, last)
@@ -151,6 +151,18 @@ def _by_number(kept: _Kept, at: Callable[[int], Any], page_rows: int, expected_r
             return kept.pages
         last, ending = yield from _last_page(kept, at, page_rows, last)
     raise Temporary("the catalog keeps changing while it is read")
+
+
+def _stood_still(before: Page, after: Page) -> bool:
+    """Whether the last page proves that no row before it moved: the same ids, and one that nobody edited meanwhile.
+
+    An edited element proves nothing: in a list ordered by ``updated_at`` it is the last one again.
+    """
+    is_same = after.listed_ids[: len(before.listed_ids)] == before.listed_ids
+    untouched = set(zip(before.ids, before.updated_at, strict=True)) & set(
+        zip(after.ids, after.updated_at, strict=True)
+    )
+    return is_same and (bool(untouched) or not before.ids)
 
 
 def _last_page(

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catalogsync.api.dialect import Page, Reading, Since
@@ -95,7 +95,17 @@ moves = st.lists(st.tuples(st.sampled_from(["add", "delete", "edit"]), st.intege
 schedules = st.lists(moves, max_size=24)
 
 
+LAST_ONE_AGAIN: list[list[Move]] = [
+    *([], [], [("add", 0)], [("delete", 0)], [("delete", 0)]),
+    [*[("add", 0)] * 3, ("delete", 0)],
+    [("add", 0), ("delete", 0), ("delete", 0)],
+    [("edit", 175), ("delete", 0)],
+]
+"""Rows before the last page move, and its only element is edited, so that it is the last one again."""
+
+
 @given(count=st.integers(0, 30), schedule=schedules, known=st.integers(0, 40), order=st.sampled_from(["id", "edit"]))
+@example(count=30, schedule=LAST_ONE_AGAIN, known=13, order="edit")
 @settings(max_examples=1000)
 def test_by_number_whatever_moves_every_element_that_stayed_is_read_once(
     count: int, schedule: list[list[Move]], known: int, order: str
