@@ -96,7 +96,7 @@ def by_offset(
         page = yield Ask(at_offset(offset), ahead, len(kept.ids))
         ids = page.listed_ids
         if offset and ids and ids == before:
-            return (yield from _by_number(kept, at_number, len(ids), expected_rows))
+            return (yield from _by_number(kept, at_number, len(ids), expected_rows, first_ids=ids))
         if offset and overlaps and not (ids and ids[0] in kept.ids):
             moves += 1
             if moves > MOST_MOVES:
@@ -127,7 +127,15 @@ def by_number(
     return (yield from _by_number(_Kept(since), at_number, page_rows, expected_rows))
 
 
-def _by_number(kept: _Kept, at: Callable[[int], Any], page_rows: int, expected_rows: int | None) -> Reading:
+def _by_number(
+    kept: _Kept,
+    at: Callable[[int], Any],
+    page_rows: int,
+    expected_rows: int | None,
+    *,
+    first_ids: Sequence[int] | None = None,
+) -> Reading:
+    """`first_ids` are those of the first page, where it was read just before."""
     last, ending = yield from _last_page(kept, at, page_rows, -(-(expected_rows or 0) // page_rows))
     for _ in range(MOST_ROUNDS):
         if (last < 2 and len(ending.listed_ids) < page_rows) or kept.begins_before(ending):
@@ -146,9 +154,12 @@ def _by_number(kept: _Kept, at: Callable[[int], Any], page_rows: int, expected_r
                 last, _ = yield from _last_page(kept, at, page_rows, last)
                 yield from _arrivals(kept, at, page_rows, last, (yield from _backwards(kept, at, last)))
             return kept.pages
-        # Newest first: rows move both ways, and only a round in which neither end moved is whole.
-        if is_still and (last == 1 or (yield from kept.read(at(1))).listed_ids == beginning):
+        # Newest first: rows move both ways, and only a round in which neither end moved is whole. The first page
+        # has to be from before the last one, or an addition between the two hides a deletion after them.
+        newest_ids = again.listed_ids if last == 1 else (yield from kept.read(at(1))).listed_ids
+        if is_still and (last == 1 or newest_ids == first_ids):
             return kept.pages
+        first_ids = newest_ids
         last, ending = yield from _last_page(kept, at, page_rows, last)
     raise Temporary("the catalog keeps changing while it is read")
 
