@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from catalogsync import sync
+from catalogsync import runs, sync
 from catalogsync.api.auth import APIS
 from catalogsync.emulator.faults import Fault
 from catalogsync.errors import Problem
 from catalogsync.model import Delete, Update
 from catalogsync.readback import written_by
 from tests.e2e.worlds import CATALOG_ID, ONE_BY_ONE, World, all_done, world
+from tests.mortal import Crash
 from tests.shop import BLIND, FIELDS, MAPPING, by_code, edit, id_of, imports, row
 
 
@@ -215,6 +216,29 @@ def test_after_an_undo_the_earlier_sheet_agrees_and_the_later_one_would_do_the_s
 
     assert asked(*first) == []
     assert asked(*second) == before
+
+
+def test_an_undo_whose_process_ends_before_it_could_remember_is_remembered_by_the_next_command(
+    account: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports(account, row("1", price="1"))
+    second = [row("1", price="5"), row("2", price="2")]
+    run_id = imports(account, *second).run_id
+
+    def ends(*_: object, **__: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as dying:
+        dying.setattr(runs, "remember", ends)
+        with pytest.raises(Crash):
+            account.undo(run_id)
+    account.later()
+    account.recover()
+
+    assert [(change.key, dict(written_by(change))) for change in account.plan(second, MAPPING).plan.changes] == [
+        ("1", {"102": "5"}),
+        ("2", {"101": "2", "102": "2", "name": "Product 2"}),
+    ]
 
 
 # --- adds ----------------------------------------------------------------------------------------------------
