@@ -316,12 +316,16 @@ def apply(
     watch.step(f"Writing {made.catalog_name}", len(made.changes))
     if planned:
         runs.keep_pending(journal, made, planned.base)
-    report = writer.apply(made, schema, client, journal, options, undoes=undoes, progress=watch.count)
-    stored = {each.id: each.values for each in report.stored.values()}
-    runs.remember(journal, made, report.results, stored, wanted=planned.wanted if planned else None)
-    if planned and not report.stopped_by:
-        journal.remember_sheet(made)
-    return report
+
+    def remember_run(report: writer.Report) -> None:
+        stored = {each.id: each.values for each in report.stored.values()}
+        runs.remember(journal, made, report.results, stored, wanted=planned.wanted if planned else None)
+        if planned and not report.stopped_by:
+            journal.remember_sheet(made)
+
+    return writer.apply(
+        made, schema, client, journal, options, undoes=undoes, progress=watch.count, before_end=remember_run
+    )
 
 
 def keep_for_apply(planned: Planned, journal: Journal) -> None:

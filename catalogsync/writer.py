@@ -95,14 +95,21 @@ def apply(
     *,
     undoes: int | None = None,
     progress: Callable[[int], None] | None = None,
+    before_end: Callable[[Report], None] | None = None,
 ) -> Report:
     """Send a plan's changes. A refused change is a result, not an exception.
 
-    `progress` hears the number of changes whose request is over. Ends early, with everything recorded, at an error
-    that concerns the whole run, or when asked to stop.
+    `progress` hears the number of changes whose request is over; `before_end` gets the report while the run counts
+    as unfinished: should the process end in it, the next one sees to the run. Ends early, with everything recorded,
+    at an error that concerns the whole run, or when asked to stop.
     """
     run_id = journal.start(plan, undoes=undoes)
-    return _Run(plan, schema, client, journal, options or WriteOptions(), run_id, progress).go()
+    report = _Run(plan, schema, client, journal, options or WriteOptions(), run_id, progress).go()
+    if before_end:
+        before_end(report)
+    state = "stopped" if report.stopped_by or report.unsent else "done"
+    journal.finish(run_id, state, str(report.stopped_by or ""))
+    return report
 
 
 @dataclass
@@ -251,9 +258,6 @@ class _Run:
         results = sorted(total.results, key=lambda result: result.op)
         settled = {result.op for result in results}
         unsent = tuple(change for change in self._plan.changes if change.op not in settled)
-        self._journal.finish(
-            self._run_id, "stopped" if total.stopped_by or unsent else "done", str(total.stopped_by or "")
-        )
         return Report(
             self._run_id,
             tuple(results),

@@ -68,3 +68,12 @@ def edit(account: World, code: str, name: str | None = None, **values: Any) -> i
 
 def by_code(account: World) -> dict[str, Values]:
     return {held.get("101", ""): held for held in account.state().values()}
+
+
+def drop_options(account: World, *ids: int) -> None:
+    """Another user removes options, and with them the values that hold them."""
+    store = account.emulator.store
+    with store.transaction():
+        for id_ in ids:
+            store._db.execute("DELETE FROM options WHERE id = ?", (id_,))
+        store._fields.clear()

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from catalogsync import sync
+from catalogsync import runs, sync
 from catalogsync.api.auth import APIS
 from catalogsync.emulator.faults import Fault
 from catalogsync.errors import Problem
 from catalogsync.model import Delete, Update
 from catalogsync.readback import written_by
 from tests.e2e.worlds import CATALOG_ID, ONE_BY_ONE, World, all_done, world
-from tests.shop import BLIND, FIELDS, MAPPING, by_code, edit, id_of, imports, row
+from tests.mortal import Crash
+from tests.shop import BLIND, FIELDS, MAPPING, by_code, drop_options, edit, id_of, imports, row
 
 
 @pytest.fixture(params=APIS)
@@ -120,7 +121,7 @@ def test_fields_and_options_that_are_gone_are_told_before(account: World) -> Non
     field = store.field(102)
     assert field is not None
     store.delete_field(field)
-    _drop_options(account, 31, 41)
+    drop_options(account, 31, 41)
 
     taken = account.undo_plan(run_id)
 
@@ -130,15 +131,6 @@ def test_fields_and_options_that_are_gone_are_told_before(account: World) -> Non
         Problem("1", "colour: the option “Red” is gone"),
         Problem("1", "sizes: the option “S” is gone"),
     )
-
-
-def _drop_options(account: World, *ids: int) -> None:
-    """Another user removes options, and with them the values that hold them."""
-    store = account.emulator.store
-    with store.transaction():
-        for id_ in ids:
-            store._db.execute("DELETE FROM options WHERE id = ?", (id_,))
-        store._fields.clear()
 
 
 def test_what_somebody_wrote_before_the_run_could_read_back_is_theirs(account: World) -> None:
@@ -215,6 +207,29 @@ def test_after_an_undo_the_earlier_sheet_agrees_and_the_later_one_would_do_the_s
 
     assert asked(*first) == []
     assert asked(*second) == before
+
+
+def test_an_undo_whose_process_ends_before_it_could_remember_is_remembered_by_the_next_command(
+    account: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports(account, row("1", price="1"))
+    second = [row("1", price="5"), row("2", price="2")]
+    run_id = imports(account, *second).run_id
+
+    def ends(*_: object, **__: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as dying:
+        dying.setattr(runs, "remember", ends)
+        with pytest.raises(Crash):
+            account.undo(run_id)
+    account.later()
+    account.recover()
+
+    assert [(change.key, dict(written_by(change))) for change in account.plan(second, MAPPING).plan.changes] == [
+        ("1", {"102": "5"}),
+        ("2", {"101": "2", "102": "2", "name": "Product 2"}),
+    ]
 
 
 # --- adds ----------------------------------------------------------------------------------------------------
@@ -317,7 +332,7 @@ def test_values_that_cannot_be_written_again_are_told_and_the_others_come_back(a
     imports(account, row("1", price="1", colour="Red", sizes="S;M"), row("2"))
     edit(account, "1", Photo={"file_uuid": "f"}, Notes="x")
     run_id = imports(account, row("2")).run_id
-    _drop_options(account, 31, 41)
+    drop_options(account, 31, 41)
     field = account.emulator.store.field(110)
     assert field is not None
     account.emulator.store.delete_field(field)
