@@ -144,16 +144,20 @@ class HttpTransport:
         )
 
     def _body(self, request: Request, answer: requests.Response) -> Any:
-        if answer.status_code == 204 or not answer.content:
+        """The answer's JSON. To a read only 204 says that there is nothing (notes 3): a 200 without a body lost it."""
+        if answer.status_code == 204:
             return None
         try:
-            return json.loads(answer.content, parse_float=Decimal)
+            body = json.loads(answer.content or b"null", parse_float=Decimal)
         except ValueError:
             if request.is_repeatable:
                 raise _Garbled(f"{request.method} {request.path}: the answer is not JSON") from None
             raise InDoubt(
                 f"{request.method} {request.path}: the answer is garbled", status=answer.status_code
             ) from None
+        if body is None and request.is_repeatable:
+            raise _Garbled(f"{request.method} {request.path}: the answer is empty")
+        return body
 
 
 class _TooFast(Temporary):

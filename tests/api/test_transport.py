@@ -71,13 +71,25 @@ def test_json_is_read_with_exact_fractions() -> None:
     assert answer.headers["Content-Type"] == "application/hal+json"
 
 
-@pytest.mark.parametrize("told", [Told(204), Told(200, "")], ids=["204", "200 without a body"])
-@pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
+@pytest.mark.parametrize(
+    ("told", "request_"),
+    [(Told(204), READ), (Told(204), WRITE), (Told(200, ""), WRITE), (Told(200, "null"), WRITE)],
+    ids=["204 to a read", "204 to a write", "200 without a body to a write", "null to a write"],
+)
 def test_an_answer_without_a_body_has_no_json(told: Told, request_: Request) -> None:
     with scripted(told) as script:
         answer = sent_once(script, request_)
     assert isinstance(answer, Response)
     assert (answer.status, answer.json) == (told.status, None)
+
+
+@pytest.mark.parametrize("body", ["", "null"])
+def test_a_read_is_answered_with_204_where_there_is_nothing_and_else_with_something(body: str) -> None:
+    """An answer that lost its body must not be taken for an empty catalog, which would add every product again."""
+    with scripted(Told(200, body, JSON), Told(200, '{"id": 1}', JSON)) as script:
+        assert outcome(Told(200, body), READ) == (UnexpectedAnswer, 0, f"{GET}: the answer is empty")
+        transport = Retrying(HttpTransport(Account(script.url, TOKEN)), wait_s=0.01)
+        assert transport.send(READ).json == {"id": 1}
 
 
 def test_a_request_carries_its_query_its_json_and_who_asks() -> None:
