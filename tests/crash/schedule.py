@@ -51,7 +51,7 @@ MOST_RUNS = 6
 
 READ_FAULTS = (
     *("429", "500", "502", "504 before", "drop before", "drop after", "truncate"),
-    *("garble=bytes", "garble=list", "garble=string", "garble=html"),
+    *("garble=bytes", "garble=list", "garble=string", "garble=null", "garble=empty", "garble=html"),
 )
 WRITE_FAULTS = (
     *("429", "500 before", "502 after", "503 half", "504 before", "504 after", "504 half", "late", "late"),

@@ -1,9 +1,10 @@
 """The product on a stage: the real ``import`` command in this process, on the account of `account.py`.
 
-Replaced are the socket, the clock, the sleeping, and the file of the journal; one batch is on its way at a time. A
-command can be killed at any step, which are those of `steps.py` as far as they exist without a socket: before a
-request, after it was handled, and before BEGIN, before COMMIT and after COMMIT of the journal. What is killed may
-still unwind, but nothing it does reaches the account or the journal any more.
+Replaced are the socket, the clock, the sleeping, and the file of the journal; one page is read and one batch is on its
+way at a time. A command can be killed at any step, which are those of `steps.py` as far as they exist without a
+socket: before a request, after it was handled, before and after a file takes another's place, and before BEGIN, before
+COMMIT and after COMMIT of the journal. What is killed may still unwind, but nothing it does reaches the account or
+the journal any more.
 """
 
 from __future__ import annotations
@@ -183,6 +184,7 @@ class Stage:
             (os, "replace", replaced),
             (os, "fsync", lambda _: None),  # it matters when the power fails
             (client_module, "time", clock),
+            (client_module, "PAGES_AHEAD", 1),  # pages one by one: which request comes first is not left to threads
             (tenacity.nap, "time", clock),
             (stopping.Stop, "sleep", lambda _, seconds: self._now().clock.sleep(seconds)),
             (runs, "recover", recovered),
