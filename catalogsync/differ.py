@@ -20,6 +20,9 @@ from catalogsync.model import NAME, Add, Change, Clash, Column, Delete, Update
 
 Places = NDArray[np.intp]
 
+_FACTS = ("id", "updated_at", "updated_by", "linked")
+"""Columns of an existing table that no field stands for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Diff:
@@ -120,8 +123,10 @@ def _adds(rows: pd.DataFrame, columns: Sequence[Column]) -> Iterator[Add]:
 
 
 def _deletes(gone: pd.DataFrame) -> Iterator[Delete]:
-    for key, id_, name, updated_at in zip(gone.index, gone["id"], gone[NAME], gone["updated_at"], strict=True):
-        yield Delete(op=0, key=str(key), id=int(id_), name=str(name), updated_at=int(updated_at))
+    texts = {str(name): gone[name].tolist() for name in gone.columns if name not in _FACTS}
+    for place, (key, id_, updated_at) in enumerate(zip(gone.index, gone["id"], gone["updated_at"], strict=True)):
+        before = {name: column[place] for name, column in texts.items()}
+        yield Delete(0, str(key), int(id_), before.get(NAME, ""), int(updated_at), before)
 
 
 def _set_values(gone: pd.DataFrame, mapping: model.Mapping) -> Iterator[Update]:

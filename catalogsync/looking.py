@@ -79,16 +79,17 @@ def _overtaken(change: Update | Delete, held: pd.DataFrame) -> Result | None:
             return Result(change.op, "done", change.id, "was gone already")
         return Result(change.op, "failed", change.id, "the element is gone")
     is_same = held.at[change.id, "updated_at"] == change.updated_at
-    if is_same and (
-        isinstance(change, Delete) or all(held.at[change.id, k] == text for k, text in _read(change, held))
-    ):
+    if is_same and all(held.at[change.id, key] == text for key, text in _read(change, held)):
         return None
     by = int(str(held.at[change.id, "updated_by"]))
     return Result(change.op, "conflict", change.id, f"user {by} edited the element since it was read")
 
 
-def _read(change: Update, held: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """What was read of the columns that an update sends; all subtypes of a composite field are sent together."""
+def _read(change: Update | Delete, held: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """What was read of the columns that a change concerns; all subtypes of a composite field are sent together."""
+    if isinstance(change, Delete):
+        yield from ((key, text) for key, text in change.before.items() if key in held.columns)
+        return
     texts = {**change.kept, **change.before}
     fields = {key.partition(".")[0] for key in texts if "." in key}
     for key in map(str, held.columns):

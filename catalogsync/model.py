@@ -202,13 +202,17 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """An element whose row is gone, where the mapping says that such elements are deleted."""
+    """An element whose row is gone, where the mapping says that such elements are deleted.
+
+    `before` is what was read of it: by its time alone, an edit in the same second as one before it is not seen.
+    """
 
     op: int
     key: str
     id: int
     name: str
     updated_at: int
+    before: collections.abc.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 Change = Add | Update | Delete

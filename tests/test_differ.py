@@ -52,7 +52,7 @@ def test_updates_then_adds_then_deletes_numbered_from_one() -> None:
     assert changes_of(wanted, held, mapping, keys("G")) == (
         Update(1, "A", 3, 103, 1103, {"2": "75"}, {"2": "80"}),
         Add(2, "N", 2, {"1": "N", "name": "New", "2": "5"}),
-        Delete(3, "G", 101, "Gone", 1101),
+        Delete(3, "G", 101, "Gone", 1101, {"1": "G", "name": "Gone", "2": "1"}),
     )
 
 
@@ -192,7 +192,8 @@ def _gone(*missing: str, **settings: Any) -> tuple[Change, ...]:
 
 def test_a_missing_row_is_kept_deleted_or_set_as_the_mapping_says() -> None:
     assert _gone("A", missing="keep") == ()
-    assert _gone("A", missing="delete") == (Delete(1, "A", 101, "Oak", 1101),)
+    was = {"1": "A", "name": "Oak", "2": "1"}
+    assert _gone("A", missing="delete") == (Delete(1, "A", 101, "Oak", 1101, was),)
     assert _gone("A", missing="set", missing_set={"2": "0"}) == (Update(1, "A", 0, 101, 1101, {"2": "1"}, {"2": "0"}),)
 
 

@@ -439,6 +439,16 @@ def test_a_second_edit_in_the_second_of_the_first_is_seen(either: World, late: b
     assert set(either.clock.slept) == {looking.LOOK_S}
 
 
+def test_so_is_one_of_an_element_that_is_to_be_deleted(either: World) -> None:
+    store = either.emulator.store
+    for id_ in (50_001, 50_002):
+        store.edit_as_other_user(id_, name="First edit")
+    store.edit_as_other_user(50_001, name="Second edit")
+    deletes = [replace(delete(op, op), updated_at=NOW, before={"name": "First edit"}) for op in (1, 2)]
+    report = either.apply(*deletes)
+    assert report.results == (Result(1, "conflict", 50_001, EDITED), Result(2, "done", 50_002))
+
+
 @pytest.mark.parametrize("edit", [{"city": "Riga", "zip": "LV-1"}, {"city": "Tartu"}, {}])
 def test_so_is_one_of_a_subtype_that_would_be_sent_again_as_it_was(either: World, edit: dict[str, str]) -> None:
     """The update sets the street: city and zip travel along, and would put back what was read."""
