@@ -3,7 +3,7 @@
     python -m tests.crash.schedules [--count 10000] [--seed S] [--api v2|v4] [--only SEED]
 
 Each has a seed of its own, counted up from the first one; `--only` repeats one and tells its story. Printed are what
-happened, what was within the limits that the laws state, and what was wrong.
+happened, what was within the limits that the laws state, what is known and open, and what was wrong.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Totals:
     schedules: int = 0
     happened: Counter[str] = field(default_factory=Counter)
     limits: Counter[str] = field(default_factory=Counter)
+    open: Counter[str] = field(default_factory=Counter)
     wrong: dict[int, list[str]] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -37,6 +38,7 @@ class Totals:
         lines = [f"{self.schedules:8}  schedules in {self.seconds:.0f} seconds"]
         lines += [f"{count:8}  {what}" for what, count in sorted(self.happened.items())]
         lines += [f"{count:8}  within the limits: {what}" for what, count in sorted(self.limits.items())]
+        lines += [f"{count:8}  known and open: {what}" for what, count in sorted(self.open.items())]
         lines.append(f"{len(self.wrong):8}  schedules with something wrong")
         for seed, words in self.wrong.items():
             lines += [f"seed {seed}: {each}" for each in words]
@@ -53,6 +55,7 @@ def run(api: str, count: int, *, first_seed: int = 0, heard: Callable[[Totals], 
             totals.schedules += 1
             totals.happened += played.counts
             totals.limits += verdict.limits
+            totals.open += verdict.open
             if verdict.wrong:
                 totals.wrong[seed] = verdict.wrong
             totals.seconds = time.monotonic() - began
