@@ -8,7 +8,7 @@ from tests.crash import matrix, shop
 from tests.crash.child import CAN_FORK
 from tests.crash.matrix import APIS, Point, points_of
 
-SAMPLE = 18 if CAN_FORK else 4
+SAMPLE = 14 if CAN_FORK else 4
 """Without a fork each command starts an interpreter."""
 
 
