@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 
 from catalogsync import model, threeway
 from catalogsync.base import Base
-from catalogsync.model import NAME, Add, Change, Clash, Column, Delete, Update
+from catalogsync.model import FACTS, NAME, Add, Change, Clash, Column, Delete, Update
 
 Places = NDArray[np.intp]
-
-_FACTS = ("id", "updated_at", "updated_by", "linked")
-"""Columns of an existing table that no field stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +120,7 @@ def _adds(rows: pd.DataFrame, columns: Sequence[Column]) -> Iterator[Add]:
 
 
 def _deletes(gone: pd.DataFrame) -> Iterator[Delete]:
-    texts = {str(name): gone[name].tolist() for name in gone.columns if name not in _FACTS}
+    texts = {str(name): gone[name].tolist() for name in gone.columns if name not in FACTS}
     for place, (key, id_, updated_at) in enumerate(zip(gone.index, gone["id"], gone["updated_at"], strict=True)):
         before = {name: column[place] for name, column in texts.items()}
         yield Delete(0, str(key), int(id_), before.get(NAME, ""), int(updated_at), before)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from catalogsync import tables
 from catalogsync.api.client import Client
-from catalogsync.model import NAME, Add, Change, Delete, Result, Schema, Update
+from catalogsync.model import FACTS, NAME, Add, Change, Delete, Result, Schema, Update
 from catalogsync.plan import Plan
 from catalogsync.stopping import Stop
 
@@ -98,5 +98,5 @@ def _read(change: Update | Delete, held: pd.DataFrame) -> Iterator[tuple[str, st
 
 
 def _image(held: pd.DataFrame, id_: int) -> dict[str, str]:
-    row = held.drop(columns=["updated_at", "updated_by", "linked"]).loc[id_]
+    row = held.drop(columns=list(FACTS), errors="ignore").loc[id_]
     return {str(key): str(text) for key, text in row.items() if text}

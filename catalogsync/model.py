@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 NAME = "name"
+FACTS = ("id", "updated_at", "updated_by", "linked")
+"""Columns of a table of elements that no field stands for."""
 
 Blank = Literal["keep", "clear", "error"]
 Owner = Literal["both", "sheet", "crm"]

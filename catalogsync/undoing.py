@@ -18,7 +18,7 @@ from catalogsync import fields, tables
 from catalogsync.api.client import Client
 from catalogsync.errors import Problem
 from catalogsync.journal import Operation, Run
-from catalogsync.model import NAME, Add, Change, Column, Delete, Schema, Update
+from catalogsync.model import FACTS, NAME, Add, Change, Column, Delete, Schema, Update
 from catalogsync.plan import Plan, Shown, counts_of
 from catalogsync.readback import kind_of_difference, written_by
 from catalogsync.settling import holders_of
@@ -298,5 +298,5 @@ def _removed(done: Sequence[Operation], now: _Now) -> Iterator[Delete]:
         elif now.held.at[id_, "linked"]:
             now.left_alone.append(Problem(where, f"element {id_}, which the run added, hangs on deals by now"))
         else:
-            updated_at = int(now.text(id_, "updated_at"))
-            yield Delete(op=0, key=operation.change.key, id=id_, name=now.text(id_, NAME), updated_at=updated_at)
+            before = {name: now.text(id_, name) for name in map(str, now.held.columns) if name not in FACTS}
+            yield Delete(0, operation.change.key, id_, before[NAME], int(now.text(id_, "updated_at")), before)

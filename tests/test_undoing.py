@@ -256,6 +256,9 @@ def test_what_the_run_added_is_deleted_unless_edited_or_linked(v2: World) -> Non
     [change] = taken.plan.changes
     assert isinstance(change, Delete)
     assert (change.key, change.name) == ("0", "Product 0")
+    was = {key: text for key, text in change.before.items() if not key.startswith("107.")}
+    empty = dict.fromkeys(["103", "104", "106", "108", "109", "110"], "")
+    assert was == {"name": "Product 0", "101": "0", "102": "0", "105": "0", **empty}
     assert (taken.plan.existing_count, taken.plan.notes) == (4, ())
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from catalogsync.cli import USAGE_EXIT, common
 from catalogsync.model import Ceiling
+
+if TYPE_CHECKING:
+    from catalogsync.writer import Report
 
 
 @click.command("import")
@@ -47,6 +49,7 @@ def command(
     """Make the catalog say what SHEET says: plan, show, ask, apply."""
     from catalogsync import sync
     from catalogsync.cli import render
+    from catalogsync.errors import GuardRefused
     from catalogsync.plan import to_json
 
     options = sync.PlanOptions(
@@ -58,6 +61,14 @@ def command(
         ceilings=common.ceilings_of(delete=max_delete, update=max_update, add=max_add),
     )
     journal = common.journal()
+
+    def tell(report: Report | None) -> None:
+        """The outcome; without a report the plan alone."""
+        if as_json:
+            common.print_json({"plan": to_json(made), "run": render.report_json(report) if report else None})
+        elif report:
+            render.print_report(made, report)
+
     with (
         common.connected(rps=rps) as client,
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
@@ -77,28 +88,26 @@ def command(
             if not quiet:
                 render.print_facts(planned.sheet_facts)
             render.print_plan(made, rps=rps, verbose=verbose)
-        sync.check_guards(made, allow=allow)
-        report = None
-        if made.changes:
-            if not yes and not common.is_interactive():
-                common.say("Nothing was written: there is no terminal to ask on. --yes applies without asking.")
-                return USAGE_EXIT
-            if not yes and not common.confirm("Apply this plan?"):
-                common.say("Nothing was written.")
-                return 0
-            with common.progress(quiet=quiet) as watch:
-                if not yes:  # the question may have stood there for an hour
-                    sync.check_stored(made, client, watch)
-                report = sync.apply(
-                    made, client, journal, planned.schema, writing.options, planned=planned, watch=watch
-                )
-        else:
+        try:
+            sync.check_guards(made, allow=allow)
+        except GuardRefused:
+            tell(None)
+            raise
+        if not made.changes:
             sync.remember(planned, journal)
-    if as_json:
-        outcome = {"plan": to_json(made), "run": render.report_json(report) if report else None}
-        click.echo(json.dumps(outcome, ensure_ascii=False, indent=2))
-    elif report:
-        render.print_report(made, report)
-    if report is None:
-        return common.worst(render.plan_exit_codes(made))
+            tell(None)
+            return common.worst(render.plan_exit_codes(made))
+        if not yes and not common.is_interactive():
+            tell(None)
+            common.say("Nothing was written: there is no terminal to ask on. --yes applies without asking.")
+            return USAGE_EXIT
+        if not yes and not common.confirm("Apply this plan?"):
+            tell(None)
+            common.say("Nothing was written.")
+            return 0
+        with common.progress(quiet=quiet) as watch:
+            if not yes:  # the question may have stood there for an hour
+                sync.check_stored(made, client, watch)
+            report = sync.apply(made, client, journal, planned.schema, writing.options, planned=planned, watch=watch)
+    tell(report)
     return common.worst(render.report_exit_codes(made, report))

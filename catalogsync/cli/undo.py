@@ -34,6 +34,7 @@ def command(
     """Take RUN back: show what that changes, ask, apply. What somebody edited since stays as it is."""
     from catalogsync import sync
     from catalogsync.cli import render, render_runs
+    from catalogsync.errors import GuardRefused
     from catalogsync.plan import to_json
     from catalogsync.writer import Report
 
@@ -61,7 +62,11 @@ def command(
         if not as_json:
             render_runs.print_taken_back(run, taken, rps=rps, verbose=verbose)
         ceilings = common.ceilings_of(delete=max_delete, update=max_update, add=max_add)
-        sync.check_guards(taken.plan, ceilings, allow, has_sheet=False)
+        try:
+            sync.check_guards(taken.plan, ceilings, allow, has_sheet=False)
+        except GuardRefused:
+            tell(None)
+            raise
         if not taken.plan.changes:
             tell(None)
             return 0
@@ -70,6 +75,7 @@ def command(
             common.say("Nothing was written: there is no terminal to ask on. --yes applies without asking.")
             return USAGE_EXIT
         if not yes and not common.confirm(f"Take run {run.id} back?"):
+            tell(None)
             common.say("Nothing was written.")
             return 0
         with common.progress(quiet=quiet) as watch:

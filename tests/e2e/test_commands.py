@@ -211,6 +211,18 @@ def test_import_json_holds_plan_and_outcome(sample: Shell) -> None:
     assert told["run"]["write_requests"] == 1
 
 
+def test_import_json_holds_the_plan_also_where_nothing_is_written(sample: Shell) -> None:
+    counts = {"add": 7, "update": 2, "delete": 0}
+    assert sample("import", SAMPLE, "-m", MAPPING, "--json") == 64
+    told = json.loads(sample.out)
+    assert (told["plan"]["counts"], told["run"]) == (counts, None)
+
+    assert sample("import", SAMPLE, "-m", MAPPING, "--yes", "--json", "--max-add", "1") == 4
+    told = json.loads(sample.out)
+    assert (told["plan"]["counts"], told["run"]) == (counts, None)
+    assert sample.posts == []
+
+
 def test_an_edit_made_between_plan_and_write_is_reported_and_survives(start: Start, tmp_path: Path) -> None:
     from catalogsync.emulator.faults import Fault
 
