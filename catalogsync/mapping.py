@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
@@ -100,6 +101,7 @@ class MappingFile(_Strict):
     read: ReadSpec = ReadSpec()
 
     _source: YamlFile = YamlFile(Path())
+    _left_out: frozenset[YamlPath] = frozenset()
 
     @field_validator("key", mode="before")
     @classmethod
@@ -139,7 +141,17 @@ class MappingFile(_Strict):
     @property
     def headers(self) -> tuple[str, ...]:
         """Every header of the sheet that the mapping names; columns addressed by letter have none."""
-        return tuple(header for header in self.columns if not _BY_LETTER.fullmatch(header))
+        return tuple(header for header in (*self.columns, *self.left_out) if not _BY_LETTER.fullmatch(header))
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The entries under ``columns:`` that are not valid, in a file that is not valid as a whole."""
+        return tuple(str(at[1]) for at in sorted(self._left_out, key=str) if len(at) > 1)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the key is as the file says; not so in a file whose key is not valid."""
+        return ("key",) not in self._left_out
 
     def problem(self, path: YamlPath, what: str, hint: str = "") -> Problem:
         """A problem at a key of this file."""
@@ -149,15 +161,47 @@ class MappingFile(_Strict):
 # --- reading the file ----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Draft:
+    """As much of a mapping file as is valid, None where that is not enough to go on with; and what is wrong."""
+
+    file: MappingFile | None
+    problems: tuple[Problem, ...]
+
+
 def load_mapping(path: Path) -> MappingFile:
     """Read and check a mapping file by itself, without schema or sheet. Raises MappingError."""
+    draft = load_draft(path)
+    if draft.file is None or draft.problems:
+        raise MappingError(f"{path}: the mapping is not valid", draft.problems)
+    return draft.file
+
+
+def load_draft(path: Path) -> Draft:
+    """Read a mapping file as far as it is valid: what is not is left out. Raises MappingError where it is no YAML."""
     source = read_yaml(path, tidy_key=lambda at, key: tidy_header(key) if at == ("columns",) else key)
-    try:
-        file = MappingFile.model_validate(source.tree)
-    except ValidationError as error:
-        raise MappingError(f"{path}: the mapping is not valid", source.problems(error, _keys_at)) from None
-    file._source = source
-    return file
+    tree, problems, left_out = dict(source.tree), dict.fromkeys(source.mistakes), set[YamlPath]()
+    while True:
+        try:
+            file = MappingFile.model_validate(tree)
+        except ValidationError as error:
+            problems |= dict.fromkeys(source.problems(error, _keys_at))
+            wrong = {tuple(entry["loc"])[:2] for entry in error.errors()}
+            if ("columns",) in wrong:
+                return Draft(None, tuple(problems))
+            wrong = {at if at[0] == "columns" else at[:1] for at in wrong}
+            tree = _without(tree, wrong)
+            left_out |= wrong
+            continue
+        file._source, file._left_out = source, frozenset(left_out)
+        return Draft(file, tuple(problems))
+
+
+def _without(tree: dict[str, Any], wrong: Collection[YamlPath]) -> dict[str, Any]:
+    """A mapping file's tree less some keys or columns; something harmless in the place of what has to be there."""
+    columns = {header: spec for header, spec in tree["columns"].items() if ("columns", header) not in wrong}
+    rest = {key: value for key, value in tree.items() if (key,) not in wrong}
+    return {"catalog": "", "key": "?", **rest, "columns": columns}
 
 
 def _keys_at(at: YamlPath) -> list[str]:
@@ -174,33 +218,74 @@ def _keys_at(at: YamlPath) -> list[str]:
 # --- resolving against schema and sheet ----------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A mapping file resolved as far as it can be, and what is wrong with the rest.
+
+    `mapping` has the columns with nothing wrong, and no keys where one of them cannot be used; `unused` are the
+    headers of the other columns.
+    """
+
+    mapping: model.Mapping
+    problems: tuple[Problem, ...]
+    unused: tuple[str, ...]
+
+
 def resolve(file: MappingFile, schema: model.Schema, headers: Sequence[str] | None = None) -> model.Mapping:
     """The mapping with field ids, types, options and sheet positions filled in.
 
     `headers` are the sheet's, None where there is no sheet (export). Raises MappingError with every
     problem: unknown or ambiguous fields, options, headers, settings that do not fit the field's type.
     """
+    fitted = fit(file, schema, headers)
+    if fitted.problems:
+        raise MappingError(f"{file.path}: the mapping does not fit {_fit(schema, headers)}", fitted.problems)
+    return fitted.mapping
+
+
+def fit(file: MappingFile, schema: model.Schema | None, headers: Sequence[str] | None = None) -> Fitted:
+    """As `resolve`, but as far as it goes. Without a schema every field is taken to exist, of a type not known."""
     problems: list[Problem] = []
-    columns = [_column(file, header, spec, schema, headers, problems) for header, spec in file.columns.items()]
-    found = {column.header: column for column in columns if column is not None}
-    keys = tuple(tuple(_key_column(file, part, found, problems) for part in entry) for entry in file.key)
+    found: dict[str, model.Column] = {}
+    unused = list(file.left_out)
+    untyped = schema or _untyped(file)
+    for header, spec in file.columns.items():
+        own: list[Problem] = []
+        column = _column(file, header, spec, untyped, headers, own)
+        if column is not None:
+            found[header] = column
+        if own:
+            unused.append(header)
+        problems += own
+    if headers is not None:
+        for header in file.left_out:
+            _position(file, ("columns", header), header, headers, problems)
+    counted = len(problems)
+    keys = [[_key_column(file, part, found, problems) for part in entry] for entry in file.key if file.has_key]
+    is_keyed = len(problems) == counted and all(column and column.header not in unused for e in keys for column in e)
     problems += _repeated_targets(file, found)
     missing_set = dict(_missing_values(file, found, problems))
     guards = dict(_limits(file, model.Ceiling, ("delete", "update", "add"), problems))
     floors = dict(_limits(file, model.Floor, ("rows", "matched"), problems))
-    if problems:
-        raise MappingError(f"{file.path}: the mapping does not fit {_fit(schema, headers)}", problems)
-    return model.Mapping(
+    mapping = model.Mapping(
         name=file.path.stem,
-        catalog_id=schema.catalog_id,
-        columns=tuple(found.values()),
-        keys=tuple(tuple(column for column in entry if column) for entry in keys),
+        catalog_id=untyped.catalog_id,
+        columns=tuple(column for column in found.values() if column.header not in unused),
+        keys=tuple(tuple(column for column in entry if column) for entry in keys) if is_keyed else (),
         duplicates=file.duplicates,
         missing=file.missing.action,
         missing_set=missing_set,
         guards=guards,
         floors=floors,
     )
+    return Fitted(mapping, tuple(dict.fromkeys(problems)), tuple(unused))
+
+
+def _untyped(file: MappingFile) -> model.Schema:
+    """What stands for the schema where there is none: every field that the file names, of no known type."""
+    names = dict.fromkeys(spec.field for spec in file.columns.values() if spec.field != model.NAME)
+    found = tuple(model.Field(-place, name, "", code=name) for place, name in enumerate(names, start=1))
+    return model.Schema(0, file.timezone, 0, file.catalog, found)
 
 
 def _fit(schema: model.Schema, headers: Sequence[str] | None) -> str:
@@ -339,7 +424,7 @@ def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: Column
         "subtype": kind in fields.SUBTYPES,
     }
     for name, is_fit in fits.items():
-        if name in given and not is_fit:
+        if kind and name in given and not is_fit:
             yield file.problem((*at, name), f"`{name}` does not apply to a field of type {kind}")
     if kind in fields.SUBTYPES and spec.subtype not in fields.SUBTYPES[kind]:
         what = (
@@ -349,7 +434,7 @@ def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: Column
         )
         yield file.problem((*at, "subtype"), what, f"one of {', '.join(fields.SUBTYPES[kind])}")
     for layout in spec.format:
-        if kind in fields.DATE_TYPES and not _is_date_layout(layout):
+        if (kind in fields.DATE_TYPES or not kind) and not _is_date_layout(layout):
             hint = "as in `%d/%m/%Y` or `%Y-%m-%d %H:%M`"
             yield file.problem((*at, "format"), f"{fields.quoted(layout)} is not a way to write a date", hint)
     if column.field is None and spec.blank == "clear":
@@ -377,7 +462,7 @@ def _labels(
     file: MappingFile, at: YamlPath, column: model.Column, spec: ColumnSpec, problems: list[Problem]
 ) -> Iterator[tuple[str, int]]:
     """``enums:`` as sheet label to option id; the right side is a caption, else an option id."""
-    for label, target in spec.enums.items():
+    for label, target in spec.enums.items() if column.type else ():
         try:
             yield label.strip(), fields.option_id(target, column)
         except fields.CellError as error:
@@ -390,7 +475,7 @@ def _key_column(
     header = tidy_header(part)
     column = found.get(header)
     if column is None:
-        if header not in file.columns:
+        if header not in file.columns and header not in file.left_out:
             hint = did_you_mean(header, list(file.columns))
             problems.append(file.problem(("key",), f"the key {fields.quoted(part)} is not one of `columns:`", hint))
         return None
@@ -417,6 +502,8 @@ def _missing_values(
     for header, text in file.missing.set.items():
         at: YamlPath = ("missing", "set", header)
         column = found.get(tidy_header(header))
+        if column is None and tidy_header(header) in (*file.columns, *file.left_out):
+            continue  # told already
         if column is None:
             problems.append(file.problem(at, f"{fields.quoted(header)} is not one of `columns:`"))
             continue
