@@ -34,7 +34,8 @@ class Desired:
     """What the sheet wants. `table` holds the good rows; `rejected` says what is wrong with the others.
 
     `seen` are the keys of every row whose key could be read, rejected ones too: none of them is missing. `seen_rows`
-    are the sheet rows or lines where each of them stands first. `unreadable_rows` counts the rows whose key could not be read; while there are any, nothing is missing.
+    are the sheet rows or lines where each of them stands first. `unreadable_rows` counts the rows whose key could not
+    be read; while there are any, nothing is missing.
     """
 
     table: pd.DataFrame
