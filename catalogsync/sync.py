@@ -89,9 +89,9 @@ def plan(
     options, watch = options or PlanOptions(), watch or Watch()
     file = load_mapping(mapping_path)
     watch.step(f"Reading {sheet_path.name}", None)
-    sheet = read_sheet(sheet_path, _read_options(file, options.read), expect=file.headers)
+    sheet = read_sheet(sheet_path, read_options(file, options.read), expect=file.headers)
     catalog = client.catalog(file.catalog)
-    schema = _schema(client, catalog, file)
+    schema = schema_for(client, catalog, file)
     mapping = resolve(file, schema, sheet.headers)
     return plan_of(sheet, mapping, schema, client, journal, options, watch, prepare=prepare)
 
@@ -210,7 +210,7 @@ def _fetch(client: Client, journal: Journal, schema: Schema, columns: tuple[Colu
     return elements
 
 
-def _read_options(file: MappingFile, given: ReadOptions) -> ReadOptions:
+def read_options(file: MappingFile, given: ReadOptions) -> ReadOptions:
     spec = file.read
     if spec.header_row and not re.fullmatch("[1-9][0-9]{0,8}", spec.header_row):
         problem = file.problem(("read", "header_row"), f"{fields.quoted(spec.header_row)} is not a row number")
@@ -224,7 +224,7 @@ def _read_options(file: MappingFile, given: ReadOptions) -> ReadOptions:
     )
 
 
-def _schema(client: Client, catalog: Catalog, file: MappingFile | None) -> Schema:
+def schema_for(client: Client, catalog: Catalog, file: MappingFile | None) -> Schema:
     schema = client.schema(catalog)
     if file is not None and not schema.timezone:
         return dataclasses.replace(schema, timezone=file.timezone)
@@ -505,7 +505,7 @@ def export(
         raise UserError(f"{path.name}: write to one of {', '.join(workbook.WRITERS)}")
     file = load_mapping(mapping_path) if mapping_path else None
     catalog = client.catalog(catalog_name or (file.catalog if file else ""))
-    schema = _schema(client, catalog, file)
+    schema = schema_for(client, catalog, file)
     columns = resolve(file, schema).columns if file else all_columns(schema)
     watch.step(f"Fetching {catalog.name}", None)
     elements = _fetch(client, journal, schema, columns, watch)

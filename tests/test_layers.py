@@ -16,7 +16,19 @@ PACKAGE = Path(catalogsync.__file__).parent
 
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model"),
-    ("base", "fields", "plan", "reader", "state", "stopping", "lock", "readback", "yamlfile", "api.dialect"),
+    (
+        "base",
+        "fields",
+        "grouping",
+        "plan",
+        "reader",
+        "state",
+        "stopping",
+        "lock",
+        "readback",
+        "yamlfile",
+        "api.dialect",
+    ),
     ("threeway", "lookalikes", "api.wire", "api.pages", "api.reading"),
     ("api.v2_answers",),
     ("api.v2_values", "api.v4_values"),
@@ -27,6 +39,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("writer",),
     ("runs", "undoing"),
     ("sync",),
+    ("validating",),
     ("cli",),
     ("__main__",),
 )
