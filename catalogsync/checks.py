@@ -48,14 +48,14 @@ def similar_keys(sheet: Sheet, desired: Desired, mapping: model.Mapping) -> Iter
     """Different keys of the sheet that only case, blanks or the alphabet of letters tell apart."""
     if not _has_text_key(mapping):
         return
-    keys = desired.seen.tolist()
+    keys, rows = desired.key_rows.index.tolist(), desired.key_rows.tolist()
     alike = pd.Series(lookalikes.folded(keys) if keys else [], dtype="str")
     first: dict[str, int] = {}
     for place in np.flatnonzero(alike.duplicated(keep=False).to_numpy(bool)).tolist():
         other = first.setdefault(str(alike.iat[place]), place)
         if other == place:
             continue
-        spots = [_key_spot(mapping, keys[n], int(desired.seen_rows[n])) for n in (place, other)]
+        spots = [_key_spot(mapping, keys[n], rows[n]) for n in (place, other)]
         texts = [key_text(keys[n]) for n in (place, other)]
         what = f"the key {fields.quoted(texts[0])} differs from {fields.quoted(texts[1])}"
         what = f"{what} in {_address(sheet, spots[1])} only by {lookalikes.difference(texts[1], texts[0])}"

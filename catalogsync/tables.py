@@ -33,16 +33,16 @@ _FULL_ADDRESSES = 5
 class Desired:
     """What the sheet wants. `table` holds the good rows; `rejected` says what is wrong with the others.
 
-    `seen` are the keys of every row whose key could be read, rejected ones too: none of them is missing. `seen_rows`
-    are the sheet rows or lines where each of them stands first. `unreadable_rows` counts the rows whose key could not
-    be read; while there are any, nothing is missing.
+    `seen` are the keys of every row whose key could be read, rejected and skipped ones too: none of them is missing.
+    `key_rows` maps the keys of rows that were not skipped to the row or line where each stands first.
+    `unreadable_rows` counts the rows whose key could not be read; while there are any, nothing is missing.
     """
 
     table: pd.DataFrame
     rejected: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     seen: pd.Index
-    seen_rows: NDArray[np.int64]
+    key_rows: pd.Series
     sheet_rows: int
     rejected_rows: int
     unreadable_rows: int
@@ -166,12 +166,23 @@ def desired_table(sheet: Sheet, mapping: model.Mapping) -> Desired:
         table=table[rows.good],
         rejected=tuple(rows.rejected),
         warnings=tuple(rows.warnings),
-        seen=pd.Index(keys[is_first], dtype="str"),
-        seen_rows=sheet.rows[is_first],
+        seen=pd.Index(keys[is_first], dtype="str").union(_skipped_keys(sheet, mapping), sort=False),
+        key_rows=pd.Series(sheet.rows[is_first], index=pd.Index(keys[is_first], dtype="str")),
         sheet_rows=count + lost_records,
         rejected_rows=int((~rows.good).sum()) - rows.dropped_rows + lost_records,
         unreadable_rows=int((~rows.readable).sum()) + lost_records,
     )
+
+
+def _skipped_keys(sheet: Sheet, mapping: model.Mapping) -> pd.Index:
+    """The keys in rows that are no products: a product whose row was taken for a title is not missing."""
+    if sheet.skipped is None:
+        return pd.Index([], dtype="str")
+    columns = {column.key: column for alternative in mapping.keys for column in alternative}
+    parsed = {key: fields.parse_column(sheet.skipped.cells[c.position], c)[0] for key, c in columns.items()}
+    keys = row_keys(pd.DataFrame(parsed), mapping.keys)
+    found: pd.Index = pd.Index(keys[keys != ""].unique(), dtype="str")
+    return found
 
 
 def _reject_unread_cells(rows: _Rows, mapping: model.Mapping, key_columns: set[str]) -> None:

@@ -106,7 +106,7 @@ def _read(path: Path, file: mapping.MappingFile | None, given: ReadOptions, foun
     options = given
     if file is not None:
         try:
-            options = sync.read_options(file, given)
+            options = file.read_options(given)
         except MappingError as error:
             found.mapping += error.problems
     try:
