@@ -57,6 +57,8 @@ def _together(same: Sequence[Problem]) -> Told:
     is_row = cells[0]["place"].startswith("row ") or not cells[0]["header"]
     places = ", ".join(cell["place"].removeprefix("row ") for cell in cells[:_SHOWN_PLACES])
     example = first.what if all(problem.what == first.what for problem in same) else f"such as {first.what}"
+    if cells[0]["place"].isdigit():
+        places = f"lines {places}"
     file = cells[0]["file"].removesuffix(":").removesuffix("!")
     return Told(
         f"{file}{cells[0]['header'] or ''}",

@@ -7,10 +7,9 @@ that cannot be read does not keep the mapping from being looked at.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from catalogsync import guards, mapping, model, sync, tables
 from catalogsync.api.client import Client
@@ -18,8 +17,6 @@ from catalogsync.errors import MappingError, Problem, SheetError, UserError
 from catalogsync.journal import Journal
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
 from catalogsync.sync import PlanOptions, Watch
-
-Part = Literal["mapping", "sheet", "rows"]
 
 
 @dataclass
@@ -82,11 +79,14 @@ def validate(
     if sheet is None:
         return found
     found.notes += _unchecked(fitted)
-    if client and schema and journal and not found.problems and not tables.mixed_currencies(sheet, fitted.mapping):
+    mixed = tables.mixed_currencies(sheet, fitted.mapping)
+    found.sheet += [Problem(p.where, p.what, "`currency:` says which counts", p.spots) for p in mixed]
+    if client and schema and journal and not found.problems:
         planned = sync.plan_of(sheet, fitted.mapping, schema, client, journal, PlanOptions(), watch)
         _take_plan(planned, found)
     else:
-        _take_rows(sheet, fitted.mapping, found)
+        mixed_columns = {spot.column for problem in mixed for spot in problem.spots}
+        _take_rows(sheet, _without(fitted.mapping, mixed_columns), found)
         if journal:
             found.notes.append("the catalog's elements were not looked at: mend the problems above first")
     return found
@@ -138,11 +138,6 @@ def _unchecked(fitted: mapping.Fitted) -> Iterator[str]:
 
 def _take_rows(sheet: Sheet, fitted: model.Mapping, found: Validation) -> None:
     """What is wrong with the rows by themselves."""
-    mixed = tables.mixed_currencies(sheet, fitted)
-    if mixed:
-        found.sheet += [Problem(p.where, p.what, "`currency:` says which counts", p.spots) for p in mixed]
-        places = {spot.column for problem in mixed for spot in problem.spots}
-        fitted = _without(fitted, places)
     desired = tables.desired_table(sheet, fitted)
     found.rows += desired.rejected
     found.warnings += desired.warnings
@@ -164,8 +159,3 @@ def _take_plan(planned: sync.Planned, found: Validation) -> None:
     found.warnings += [*made.warnings, *guards.stopping(made)]
     found.notes += made.notes
     found.sheet_rows, found.rejected_rows = made.sheet_rows, made.rejected_rows
-
-
-def in_order(problems: Sequence[Problem]) -> list[Problem]:
-    """Problems by their place in the sheet; those without one first, as they are."""
-    return sorted(problems, key=lambda p: (p.spots[0].row, p.spots[0].column or 0) if p.spots else (0, 0))
