@@ -280,7 +280,7 @@ def resolve(file: MappingFile, schema: model.Schema, headers: Sequence[str] | No
 
 def fit(file: MappingFile, schema: model.Schema | None, headers: Sequence[str] | None = None) -> Fitted:
     """As `resolve`, but as far as it goes. Without a schema every field is taken to exist, of a type not known."""
-    problems: list[Problem] = []
+    problems: list[Problem] = [] if schema or not file.timezone else list(_wrong_zone(file, file.timezone))
     found: dict[str, model.Column] = {}
     unused = list(file.left_out)
     untyped = schema or _untyped(file)
@@ -409,13 +409,18 @@ def _zone(
     if field is None or field.type != "date_time":
         return ""
     name = file.timezone or schema.timezone
+    wrong = list(_wrong_zone(file, name, at))
+    problems += wrong
+    return "UTC" if wrong else name
+
+
+def _wrong_zone(file: MappingFile, name: str, at: YamlPath = ()) -> Iterator[Problem]:
+    """What is wrong with the name of a time zone; `at` where the account is to blame."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         what = f"{fields.quoted(name)} is not a time zone" if name else "the account does not name its time zone"
-        problems.append(file.problem(("timezone",) if file.timezone else at, what, "set `timezone: Europe/Riga`"))
-        return "UTC"
-    return name
+        yield file.problem(("timezone",) if file.timezone else at, what, "set `timezone: Europe/Riga`")
 
 
 def _moves_percent(

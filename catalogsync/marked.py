@@ -189,7 +189,7 @@ def _list_in(book: Any, sheet: Sheet, told: Sequence[tuple[str, Problem]]) -> No
             cell.hyperlink = Hyperlink(ref=cell.coordinate, location=link)
             cell.font = Font(color="0563C1", underline="single")
     for each in book.worksheets:  # two selected tabs would both take what is typed
-        each.sheet_view.tabSelected = False
+        each.sheet_view.tabSelected = each is listed
     book.active = book.index(listed)
 
 

@@ -6,7 +6,9 @@ that cannot be read does not keep the mapping from being looked at.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,13 +72,14 @@ def validate(
         found.notes.append("without a usable mapping the sheet's rows were not checked")
         return found
     fitted = mapping.fit(file, schema, sheet.headers if sheet else None)
-    found.mapping += [problem for problem in fitted.problems if problem not in found.mapping]
+    found.mapping = sorted(dict.fromkeys([*found.mapping, *fitted.problems]), key=_line)
     if schema is None:
         found.notes.append(
             "without the account's fields their types are not known: checked were the mapping file, headers, keys as "
             "text, error cells, codes that Excel shortened, and text that looks wrong"
         )
-    if sheet is None:
+    if sheet is None or found.sheet:
+        found.notes.append("the sheet's rows were not checked: mend the sheet first")
         return found
     found.notes += _unchecked(fitted)
     mixed = tables.mixed_currencies(sheet, fitted.mapping)
@@ -90,6 +93,12 @@ def validate(
         if journal:
             found.notes.append("the catalog's elements were not looked at: mend the problems above first")
     return found
+
+
+def _line(problem: Problem) -> int:
+    """The line of a file that a problem is in, 0 where it names none."""
+    told = re.search(":([0-9]+)(?: |$)", problem.where)
+    return int(told[1]) if told else 0
 
 
 def _load(path: Path, found: Validation) -> mapping.MappingFile | None:
@@ -109,11 +118,16 @@ def _read(path: Path, file: mapping.MappingFile | None, given: ReadOptions, foun
             options = file.read_options(given)
         except MappingError as error:
             found.mapping += error.problems
+    expect = file.headers if file else ()
     try:
-        return read_sheet(path, options, expect=file.headers if file else ())
+        return read_sheet(path, options, expect=expect)
     except SheetError as error:
         found.sheet += [Problem("", error.message), *error.problems]
+    if not options.needs and not options.fill:
         return None
+    with contextlib.suppress(SheetError):  # a column that these name may be what is wrong: the headers can be read
+        return read_sheet(path, dataclasses.replace(options, needs=None, fill={}), expect=expect)
+    return None
 
 
 def _schema(client: Client, file: mapping.MappingFile, found: Validation) -> model.Schema | None:
