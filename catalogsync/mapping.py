@@ -35,21 +35,47 @@ class ColumnSpec(_Strict):
     """One entry under ``columns:`` as written."""
 
     field: str
+    """The catalog's field: `name` for the element's name, else a field's id, code or exact name."""
     subtype: str = ""
+    """The part of a smart address (address_line_1, address_line_2, city, state, zip, country) or of a legal entity
+    (name, entity_type, vat_id, kpp, address, external_id). The other parts stay as they are.
+    """
     blank: model.Blank = "keep"
+    """An empty cell: keep changes nothing, but empties a field that was filled at the last run; clear empties the
+    field; error rejects the row.
+    """
     decimal: Literal["", ",", "."] = ""
+    """The decimal sign of numbers in text cells; the other one groups thousands. Without it a comma is refused."""
     currency: str = ""
+    """The currency that counts, as in EUR, where cells carry one; another one is an error."""
     owner: model.Owner = "both"
+    """both: an edit in the CRM stays until the sheet's cell changes too. sheet: it is reverted, and reported. crm:
+    the column is never sent.
+    """
     conflict: model.Conflict = "ask"
+    """The sheet and the CRM changed the same cell: ask sends nothing until you decide, sheet and crm say which
+    counts.
+    """
     split: str = ";"
+    """What stands between several options in one cell."""
     multi: model.Multi = "replace"
+    """The cell's options replace those of the element, are added to them (merge), or taken from them (remove)."""
     enums: dict[str, str] = {}
+    """What the sheet calls an option: the option's caption or id."""
     unknown: model.Unknown = "error"
+    """A label that is no option: error rejects the row, skip counts it as empty, add adds the option."""
     format: tuple[str, ...] = ()
+    """How dates are written, as in `%d/%m/%Y`; several in a list. Not needed for 2026-03-31, 2026/03/31 and
+    31.03.2026.
+    """
     moves: str = ""
+    """How far the typical value of a number may move in one run, as in 30%; any for no limit. Prices: 50%."""
     shuffled: model.Shuffled = "refuse"
+    """The same values at other products: refuse takes the column for sorted on its own, allow takes it as meant."""
     empty: tuple[str, ...] = ()
+    """Texts that stand for an empty cell, in any case; several in a list."""
     fill: Fill | None = None
+    """A blank cell takes the text of the row above (down), or of the merged cell that covers it (merged)."""
 
     @field_validator("format", "empty", mode="before")
     @classmethod
@@ -61,21 +87,32 @@ class GuardSpec(_Strict):
     """Ceilings and floors as written: a count, or a percentage of the existing elements or of last time's."""
 
     delete: str = "10%"
+    """The most elements that a plan may delete: a count, or a percentage of the existing ones."""
     update: str = ""
+    """The most elements that a plan may update: a count, or a percentage of the existing ones."""
     add: str = ""
+    """The most elements that a plan may add: a count, or a percentage of the existing ones."""
     rows: str = "50%"
+    """The least rows that a sheet must have: a count, or a percentage of last time's."""
     matched: str = "50%"
+    """The least keys that must have an element: a count, or a percentage of last time's."""
 
 
 class ReadSpec(_Strict):
     """How the sheet is read, where detection is not to decide."""
 
     encoding: str = ""
+    """The text file's encoding, as in cp1251."""
     delimiter: str = ""
+    """The text file's delimiter; a tab as `\\t` in double quotes."""
     quote: str | None = None
+    """The text file's quote character; an empty text where quotes are ordinary text."""
     header_row: tuple[int, ...] | None = None
+    """The row or line of the headers, 1-based; 5-6 for a header of two rows; none where the first row is a product."""
     hidden: Hidden | None = None
+    """Hidden rows are read like the others, or left out (skip)."""
     needs: tuple[str, ...] | None = None
+    """A column, or several: a row in which one of them is blank is no product."""
 
     @field_validator("header_row", mode="before")
     @classmethod
@@ -98,7 +135,9 @@ class MissingSpec(_Strict):
     """What happens to elements whose row is gone."""
 
     action: model.Missing = "keep"
+    """What happens to them."""
     set: dict[str, str] = {}
+    """The values that their columns get, as the sheet would write them."""
 
     @model_validator(mode="after")
     def _set_has_values(self) -> MissingSpec:
@@ -111,14 +150,25 @@ class MappingFile(_Strict):
     """A mapping file as written."""
 
     catalog: str
+    """The list's id, or its exact name."""
     key: tuple[tuple[str, ...], ...]
+    """The column that identifies a product; a list: the first one that is filled counts; a list in the list: all of
+    them together.
+    """
     columns: dict[str, ColumnSpec]
+    """The sheet's header, or `column D`, and the field that it fills."""
     sheet: str = ""
+    """The workbook's tab; by default the only visible one with data."""
     duplicates: model.Duplicates = "error"
+    """Rows with the same key: error rejects them, first or last takes one."""
     missing: MissingSpec = MissingSpec()
+    """Elements whose row is gone: keep, delete, or set values as in {set: {In stock: no}}."""
     guards: GuardSpec = GuardSpec()
+    """What stops a plan: ceilings and floors, as a count or a percentage."""
     timezone: str = ""
+    """The zone of the sheet's times, as in Europe/Riga, where it is not the account's."""
     read: ReadSpec = ReadSpec()
+    """How the sheet is read, where that is not to be found out."""
 
     _source: YamlFile = YamlFile(Path())
     _left_out: frozenset[YamlPath] = frozenset()
