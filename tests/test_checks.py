@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -149,6 +150,7 @@ def test_several_elements_may_be_meant_and_all_are_named() -> None:
         (["123"], ["123", "00123"]),  # an element has it as it is
         (["123", "00123"], ["00123"]),  # the sheet tells one from the other
         (["00123"], ["123"]),  # more zeros, not fewer
+        (["00123"], ["0123"]),
         (["A123"], ["00A123"]),  # no number in front
         (["123"], ["1230"]),
     ],
@@ -188,10 +190,17 @@ def test_an_element_that_has_a_row_of_its_own_is_not_taken_for_another_product()
 
 
 def test_a_text_that_lost_its_zeros_is_worth_a_look_and_is_sent() -> None:
-    read = sheet(HEADERS, ("1", "Oak", "123"), ("2", "Ash", "00124"), ("3", "Elm", "9"), ("4", "New", "5"))
+    read = sheet(
+        HEADERS, ("1", "Oak", "123"), ("2", "Ash", "00124"), ("3", "Elm", "9"), ("4", "New", "5"), ("6", "Fir", "007")
+    )
     desired = tables.desired_table(read, BOTH)
     held = elements(
-        ["1", "name", "13"], ("1", "Oak", "00123"), ("2", "Ash", "124"), ("3", "Elm", "0"), ("5", "Yew", "")
+        ["1", "name", "13"],
+        ("1", "Oak", "00123"),
+        ("2", "Ash", "124"),
+        ("3", "Elm", "0"),
+        ("5", "Yew", ""),
+        ("6", "Fir", "07"),
     )
     existing = tables.existing_table(held, BOTH, desired.seen)
     found = list(checks.lost_zeros(read, desired.table, existing.table, BOTH))
@@ -202,6 +211,9 @@ def test_a_text_that_lost_its_zeros_is_worth_a_look_and_is_sent() -> None:
             (Spot(2, 2),),
         )
     ]
+
+    never_sent = columns_mapping(CODE, NAME, replace(EAN, owner="crm"))
+    assert list(checks.lost_zeros(read, desired.table, existing.table, never_sent)) == []
 
 
 # --- garbled text ---

@@ -148,6 +148,7 @@ def test_text_that_looks_like_a_formula_stays_text_in_the_copy_of_a_workbook(tmp
     copy, _ = marked(tmp_path, read_sheet(path), [formula], [])
     assert (copy["Price's list"]["A3"].value, copy["Price's list"]["A3"].data_type) == ("=1+1", "s")
     assert {cell.data_type for cell in copy[TAB][2]} == {"s"}
+    assert [cell.quotePrefix for cell in copy[TAB][2]] == [False, True, True, True]
 
 
 def test_cells_of_a_text_file_keep_their_line_as_row_and_the_headers_stand_above(tmp_path: Path) -> None:
