@@ -76,6 +76,25 @@ def test_two_header_rows_with_merged_cells_become_one(
     assert table(sheet) == [["A", "Oak", "5", "4"], ["B", "Ash", "6", "5"]]
 
 
+def test_a_header_begins_where_the_merged_cells_above_it_do(tmp_path: Path) -> None:
+    rows: list[list[object]] = [
+        ["No", None, None, "Item", "Price", None],
+        [None, "Id", "Kind", None, "Retail", "Bulk"],
+        [1, "A", "x", "Oak", 5, 4],
+        [2, "B", "y", "Ash", 6, 5],
+    ]
+    path = book(tmp_path / "p.xlsx", rows, merged=("A1:A2", "D1:D2", "E1:F1"))
+    sheet = read_sheet(path)
+    assert sheet.headers == ("No", "Id", "Kind", "Item", "Price / Retail", "Price / Bulk")
+    assert sheet.facts["header row"] == "1-2 (the first row)"
+
+
+def test_a_product_below_a_wide_header_is_no_part_of_it(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["Supplier", None, "Item"], ["Acme", "Riga", "Oak"], ["Bolt", "Oslo", "Ash"]]
+    sheet = read_sheet(book(tmp_path / "p.xlsx", rows, merged=("A1:B1",)))
+    assert (sheet.headers, len(sheet.cells)) == (("Supplier", "", "Item"), 2)
+
+
 def test_a_mapping_of_the_lower_headers_alone_takes_that_row_only(tmp_path: Path) -> None:
     path = book(tmp_path / "p.xlsx", TWO_ROWS, merged=TWO_MERGED)
     sheet = read_sheet(path, expect=("Retail", "Wholesale"))
