@@ -242,11 +242,12 @@ def _source_of(sheet: Sheet, whole: Sheet, column: int, how: Fill) -> NDArray[np
         last = np.maximum.accumulate(np.where(blank, -1, np.arange(len(blank))))
         source[blank] = last[blank]
         return source
-    for area in whole.merged:
-        if area.left <= column <= area.right and area.bottom > area.top:
-            anchor = np.searchsorted(whole.rows, area.top + 1)
-            if anchor == len(whole.rows) or whole.rows[anchor] != area.top + 1 or area.left != column:
-                continue
-            inside = blank & (sheet.rows > area.top) & (sheet.rows <= area.bottom + 1)
-            source[inside] = anchor
+    areas = [area for area in whole.merged if area.left == column and area.bottom > area.top]
+    anchors = np.searchsorted(whole.rows, [area.top + 1 for area in areas])
+    first = np.searchsorted(sheet.rows, [area.top + 1 for area in areas])
+    last = np.searchsorted(sheet.rows, [area.bottom + 1 for area in areas], side="right")
+    for area, anchor, begin, end in zip(areas, anchors.tolist(), first.tolist(), last.tolist(), strict=True):
+        if anchor < len(whole.rows) and whole.rows[anchor] == area.top + 1:
+            source[begin:end] = anchor
+    source[~blank] = -1
     return source
