@@ -579,7 +579,8 @@ def _repeated_targets(file: MappingFile, found: dict[str, model.Column]) -> Iter
     first: dict[str, str] = {}
     for header, column in found.items():
         if column.key in first:
-            what = f"{fields.quoted(first[column.key])} and {fields.quoted(header)} both fill {column.key}"
+            target = column.field.name if column.field and not column.type else column.key
+            what = f"{fields.quoted(first[column.key])} and {fields.quoted(header)} both fill {target}"
             yield file.problem(("columns", header), what)
         first.setdefault(column.key, header)
 

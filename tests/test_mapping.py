@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from catalogsync import model
 from catalogsync.errors import MappingError, Problem
-from catalogsync.mapping import MappingFile, load_mapping, resolve
+from catalogsync.mapping import MappingFile, fit, load_draft, load_mapping, resolve
 from catalogsync.model import Ceiling, Column, Field, Floor
 from tests.builders import FIELDS, ZONE, mapping, mapping_file, schema
 
@@ -714,3 +718,53 @@ def test_a_name_cannot_be_cleared(tmp_path: Path) -> None:
     with pytest.raises(MappingError) as caught:
         resolve(load_mapping(mapping_file(tmp_path, text)), schema(fields=()))
     assert [problem.what for problem in caught.value.problems] == ["a name cannot be cleared"]
+
+
+# --- as far as it goes ---------------------------------------------------------------------------------------
+
+_WORDS = st.sampled_from(["", "Code", "name", "keep", "no", "10%", "7", "{", "SKU", "none", "down", ","])
+_KEYS = ["catalog", "key", "columns", "sheet", "duplicates", "missing", "guards", "timezone", "read", "field", "blank"]
+_KEYS += ["set", "delete", "header_row", "needs", "enums", "format", "Code", "other"]
+_TREES = st.recursive(
+    _WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(_KEYS), _TREES, max_size=7))
+def test_any_file_gives_a_draft_and_is_a_mapping_if_nothing_is_wrong_with_it(tree: dict[str, object]) -> None:
+    with TemporaryDirectory() as folder:
+        path = mapping_file(Path(folder), yaml.safe_dump({"columns": {"Code": "SKU"}, **tree}))
+        draft = load_draft(path)
+        if draft.problems:
+            with pytest.raises(MappingError) as caught:
+                load_mapping(path)
+            assert caught.value.problems == draft.problems
+        else:
+            assert load_mapping(path) == draft.file
+        if draft.file:
+            fitted = fit(draft.file, schema(), ["Code", "Price"])
+            assert {column.header for column in fitted.mapping.columns}.isdisjoint(fitted.unused)
+            assert fit(draft.file, None).mapping.catalog_id == 0
+
+
+def test_what_is_wrong_with_a_column_leaves_the_others_and_the_key_usable(tmp_path: Path) -> None:
+    text = "catalog: 4220\nkey: Code\ncolumns:\n  Code: SKU\n  Price: {field: PRICE, decimal: x}\n  Amount: Amout\n"
+    draft = load_draft(mapping_file(tmp_path, text))
+    assert draft.file is not None
+    fitted = fit(draft.file, schema(), ["Code", "Price", "Amount"])
+    assert [column.header for column in fitted.mapping.columns] == ["Code"]
+    assert [[column.header for column in entry] for entry in fitted.mapping.keys] == [["Code"]]
+    assert fitted.unused == ("Price", "Amount")
+    assert [str(problem).partition(": ")[2] for problem in (*draft.problems, *fitted.problems)] == [
+        '"x" is not one of: ",", "."',
+        'catalog 4220 (Products) has no field "Amout" (did you mean `Amount`?)',
+    ]
+
+
+def test_without_a_schema_every_field_is_taken_to_exist_and_two_columns_for_one_are_still_told(tmp_path: Path) -> None:
+    text = "catalog: 4220\nkey: Code\ncolumns:\n  Code: SKU\n  A: {field: Any, decimal: ','}\n  B: Any\n"
+    fitted = fit(load(tmp_path, text), None, ["Code", "A", "B"])
+    assert [str(problem).partition(": ")[2] for problem in fitted.problems] == ['"A" and "B" both fill Any']
+    assert {column.type for column in fitted.mapping.columns} == {""}
