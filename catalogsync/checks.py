@@ -131,15 +131,16 @@ def without_lost_zeros(
     if not len(ids):
         return wanted, [], none
     holders = pd.Series(ids.index, index=pd.Index(lookalikes.without_zeros(pd.Series(ids.index, dtype="str"))))
-    bare = pd.Index(lookalikes.without_zeros(pd.Series(wanted.index, dtype="str")), dtype="str")
+    fresh = np.flatnonzero(is_new)
+    bare = pd.Index(lookalikes.without_zeros(pd.Series(wanted.index[fresh], dtype="str")), dtype="str")
     row_numbers = wanted["row"].to_numpy(np.int64)
-    places = np.flatnonzero(is_new & (holders.index.unique().get_indexer(bare) >= 0))
     bad = np.zeros(len(wanted), dtype=bool)
     problems: list[Problem] = []
     meant: dict[str, None] = {}
-    for place in places.tolist():
+    for found in np.flatnonzero(holders.index.unique().get_indexer(bare) >= 0).tolist():
+        place = int(fresh[found])
         key, row = str(wanted.index[place]), int(row_numbers[place])
-        longer = [other for other in _several(holders, str(bare[place])) if len(other) > len(key)]
+        longer = [other for other in _several(holders, str(bare[found])) if len(other) > len(key)]
         if not longer:
             continue
         bad[place] = True
