@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from catalogsync import base as bases
-from catalogsync import differ, fields, guards, runs, tables, threeway, undoing, workbook, writer
+from catalogsync import differ, fields, guards, newoptions, runs, tables, threeway, undoing, workbook, writer
 from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.errors import GuardRefused, MappingError, Problem, RowsRejected, StalePlan, UserError
@@ -115,7 +115,8 @@ def plan(
         wanted, second = tables.without_second_times(wanted, mapping, schema.timezone, address)
     missing, notes = _missing(mapping, desired, existing, known, options)
     diff = differ.diff(wanted, existing.table, mapping, missing, known)
-    changes = diff.changes
+    changes, shown = diff.changes, _shown(mapping, schema)
+    new_options = newoptions.needed(changes, shown)
     lost = [
         Problem(
             f"{address(row)} ({column.header})", f"the catalog stores only a part of it: {_stored_words(difference)}"
@@ -147,22 +148,28 @@ def plan(
         source=_source(sheet),
         made_at=made_at,
         changes=changes,
-        columns=_shown(mapping, schema),
+        columns=shown,
         key_columns=tuple(tuple(column.key for column in entry) for entry in mapping.keys),
         existing_count=existing.element_count,
         max_id=existing.max_id,
         max_updated_at=existing.max_updated_at,
         unchanged_count=len(matched) - updated,
         batch_size=batch_size,
-        write_requests=client.write_requests(counts_of(changes), batch_size),
+        write_requests=len(new_options) + client.write_requests(counts_of(changes), batch_size),
         rejected_rows=rejected_rows,
         sheet_rows=desired.sheet_rows,
         rejected=rejected,
-        warnings=(*desired.warnings, *_shared_elsewhere(existing, desired), *lost),
+        warnings=(
+            *desired.warnings,
+            *_shared_elsewhere(existing, desired),
+            *lost,
+            *newoptions.look_alikes(changes, shown, mapping.columns, address),
+        ),
         notes=(*notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
         guards={**mapping.guards, **options.ceilings},
         alarms=alarms,
         clashes=(*diff.clashes, *met.clashes),
+        options=new_options,
     )
     agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     return Planned(made, schema, sheet.facts, agreed, wanted)
@@ -319,7 +326,9 @@ def apply(
 
     def remember_run(report: writer.Report) -> None:
         stored = {each.id: each.values for each in report.stored.values()}
-        runs.remember(journal, made, report.results, stored, wanted=planned.wanted if planned else None)
+        done = newoptions.with_ids(made, report.options)
+        wanted = newoptions.rows_with_ids(planned.wanted, report.options) if planned else None
+        runs.remember(journal, done, report.results, stored, wanted=wanted, digest=made.digest)
         if planned and not report.stopped_by:
             journal.remember_sheet(made)
 
@@ -391,6 +400,7 @@ def undo_plan(
         client,
         element_count=run.plan.existing_count if count is None else count,
         earlier=earlier,
+        added_options=journal.options(run.id),
     )
 
 

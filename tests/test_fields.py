@@ -398,7 +398,7 @@ def test_an_exact_caption_wins_over_a_folded_one_however_it_is_escaped() -> None
 
 
 def test_the_mappings_labels_win_over_captions() -> None:
-    one = column("select", enums=COLOURS, labels={"Red": 52, "Crimson": 51})
+    one = column("select", enums=COLOURS, labels={"Red": "52", "Crimson": "51"})
     assert [parse(label, one) for label in ("Red", "Crimson", "Dark blue")] == ["52", "51", "52"]
 
 
@@ -409,7 +409,7 @@ def test_a_caption_wins_over_the_id_of_another_option() -> None:
 @pytest.mark.parametrize("unknown", ["error", "skip"])
 def test_a_label_that_names_two_options_is_refused_even_where_unknown_ones_are_skipped(unknown: str) -> None:
     one = column("select", enums={51: "Red", 52: "red"}, unknown=unknown)
-    assert refusal("RED", one) == ('"RED" names 2 options (51, 52)', "say which under `enums:`")
+    assert refusal("RED", one) == ('"RED" names 2 options: "Red" (51), "red" (52)', "say which under `enums:`")
 
 
 @pytest.mark.parametrize(

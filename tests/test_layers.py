@@ -15,15 +15,15 @@ import catalogsync
 PACKAGE = Path(catalogsync.__file__).parent
 
 TIERS: tuple[tuple[str, ...], ...] = (
-    ("", "errors", "model"),
+    ("", "errors", "model", "captions"),
     ("base", "fields", "plan", "reader", "state", "stopping", "lock", "readback", "yamlfile", "api.dialect"),
-    ("threeway", "api.wire", "api.pages", "api.reading"),
-    ("api.v2_answers",),
+    ("threeway", "newoptions", "api.wire", "api.pages", "api.reading"),
+    ("api.v2_answers", "api.v4_options"),
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),
     ("mapping", "tables", "wording", "differ", "guards", "workbook", "journal", "api.v4", "api.transport", "api.auth"),
     ("api.client",),
-    ("settling", "looking", "outbox"),
+    ("settling", "looking", "outbox", "optionwriter"),
     ("writer",),
     ("runs", "undoing"),
     ("sync",),

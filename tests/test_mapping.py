@@ -118,7 +118,7 @@ def test_what_is_left_out_has_the_documented_default(tmp_path: Path) -> None:
     assert (file.duplicates, file.missing.action, file.guards.model_dump()) == (
         "error",
         "keep",
-        {"delete": "10%", "update": "", "add": "", "rows": "50%", "matched": "50%"},
+        {"delete": "10%", "update": "", "add": "", "options": "50", "rows": "50%", "matched": "50%"},
     )
     spec = file.columns["Code"]
     assert (spec.blank, spec.owner, spec.conflict, spec.split, spec.multi, spec.unknown) == (
@@ -328,7 +328,7 @@ def test_a_mapping_is_resolved_whole(tmp_path: Path) -> None:
                 position=4,
                 split="/",
                 multi="merge",
-                labels={"Small": 61, "Big": 63, "M": 63},
+                labels={"Small": "61", "Big": "63", "M": "63"},
                 unknown="skip",
             ),
             Column("Loaded", BY_NAME["Loaded"], position=5, formats=("%d/%m/%Y",), timezone=ZONE),
@@ -339,7 +339,7 @@ def test_a_mapping_is_resolved_whole(tmp_path: Path) -> None:
         duplicates="first",
         missing="set",
         missing_set={"4": "0"},
-        guards={"update": Ceiling(50, True)},
+        guards={"update": Ceiling(50, True), "options": Ceiling(50)},
         floors={"rows": Floor(50, True), "matched": Floor(50, True)},
     )
 
@@ -511,7 +511,7 @@ def test_what_does_not_fit_the_schema_is_refused(tmp_path: Path, line: str, told
 
 def test_enums_name_a_caption_or_else_an_id(tmp_path: Path) -> None:
     made = mapping(tmp_path, "Code: SKU\nX: {field: Colour, enums: {' Rot ': red, Blau: 52, SP: Salt & pepper}}")
-    assert made.columns[1].labels == {"Rot": 51, "Blau": 52, "SP": 53}
+    assert made.columns[1].labels == {"Rot": "51", "Blau": "52", "SP": "53"}
 
 
 # --- time zones ----------------------------------------------------------------------------------------------
@@ -621,7 +621,12 @@ def test_a_value_for_missing_elements_that_cannot_be_set_is_refused(tmp_path: Pa
 
 def test_ceilings_are_counts_or_percentages(tmp_path: Path) -> None:
     made = mapping(tmp_path, "Code: SKU", more="guards: {add: 5, update: 12.5%}\n")
-    assert made.guards == {"delete": Ceiling(10, True), "add": Ceiling(5), "update": Ceiling(12.5, True)}
+    assert made.guards == {
+        "delete": Ceiling(10, True),
+        "add": Ceiling(5),
+        "update": Ceiling(12.5, True),
+        "options": Ceiling(50),
+    }
 
 
 def test_a_ceiling_that_is_neither_is_refused(tmp_path: Path) -> None:
