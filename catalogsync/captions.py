@@ -97,7 +97,12 @@ def split(canonical: str) -> list[str]:
 
 def joined(options: Iterable[str]) -> str:
     """Options as canonical text, each once: ids ascending, then stand-ins by their caption."""
-    return ",".join(sorted(set(options), key=lambda option: (is_stand_in(option), len(option), option)))
+    return ",".join(sorted(set(options), key=_order))
+
+
+def _order(option: str) -> tuple[bool, int, str]:
+    is_new = is_stand_in(option)
+    return is_new, 0 if is_new else len(option), option
 
 
 def unified(texts: Iterable[str]) -> Iterator[str]:

@@ -161,8 +161,8 @@ def _staying(operations: Sequence[OptionsOperation], now: _Now) -> Iterator[str]
         added = operation.added
         if added is None or key not in now.shown:
             continue
-        ours = {str(id_): caption for caption, id_ in added.ids.items() if caption not in added.adopted}
-        names = [fields.quoted(caption) for id_, caption in ours.items() if not _gone_options(key, id_, now.schema)]
+        ours = [caption for caption in operation.options.captions if caption not in added.adopted]
+        names = [fields.quoted(c) for c in ours if not _gone_options(key, str(added.ids[c]), now.schema)]
         if names:
             yield f"options that the run added stay: {now.title(key)} {', '.join(names)}"
 
