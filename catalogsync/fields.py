@@ -200,9 +200,8 @@ def option_text(label: str, column: Column) -> str:
         return column.labels[label]
     enums = column.field.enums if column.field else {}
     found: Sequence[object] = captions.same(label, enums)
-    found = found or list(
-        {text for name, text in column.labels.items() if captions.folded(name) == captions.folded(label)}
-    )
+    by_label = (text for name, text in column.labels.items() if captions.folded(name) == captions.folded(label))
+    found = found or list(dict.fromkeys(by_label))
     found = found or captions.alike(label, enums)
     if len(found) == 1:
         return str(found[0])
