@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from catalogsync import fields, model
+from catalogsync import captions, fields, model
 from catalogsync.errors import MappingError, Problem
 from catalogsync.reader import Fill, Hidden, ReadOptions, column_letter, columns_named, is_place, parse_header_rows
 from catalogsync.reader.sheet import tidy_header
@@ -92,6 +92,8 @@ class GuardSpec(_Strict):
     """The most elements that a plan may update: a count, or a percentage of the existing ones."""
     add: str = ""
     """The most elements that a plan may add: a count, or a percentage of the existing ones."""
+    options: str = "50"
+    """The most options that a plan may add: a count."""
     rows: str = "50%"
     """The least rows that a sheet must have: a count, or a percentage of last time's."""
     matched: str = "50%"
@@ -350,7 +352,7 @@ def fit(file: MappingFile, schema: model.Schema | None, headers: Sequence[str] |
     is_keyed = len(problems) == counted and all(column and column.header not in unused for e in keys for column in e)
     problems += _repeated_targets(file, found)
     missing_set = dict(_missing_values(file, found, problems))
-    guards = dict(_limits(file, model.Ceiling, ("delete", "update", "add"), problems))
+    guards = dict(_limits(file, model.Ceiling, ("delete", "update", "add", "options"), problems))
     floors = dict(_limits(file, model.Floor, ("rows", "matched"), problems))
     mapping = model.Mapping(
         name=file.path.stem,
@@ -408,7 +410,7 @@ def _column(
         timezone=_zone(file, at, schema, field, problems),
         moves_percent=_moves_percent(file, at, spec, field, problems),
         shuffled=spec.shuffled,
-        empties=frozenset(map(fields.folded, spec.empty)),
+        empties=frozenset(map(captions.folded, spec.empty)),
     )
     problems += _misfits(file, at, column, spec)
     labels = dict(_labels(file, at, column, spec, problems))
@@ -527,9 +529,12 @@ def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: Column
             yield file.problem((*at, "format"), f"{fields.quoted(layout)} is not a way to write a date", hint)
     if column.field is None and spec.blank == "clear":
         yield file.problem((*at, "blank"), "a name cannot be cleared")
-    if spec.unknown == "add":
-        hint = "add the option in the CRM, or use `unknown: skip`"
-        yield file.problem((*at, "unknown"), "this version cannot add options", hint)
+    if spec.unknown == "add" and kind == "category":
+        what = "a category is a tree: where in it a new one belongs, no cell says"
+        yield file.problem((*at, "unknown"), what, "add it in the CRM, or use `unknown: skip`")
+    if spec.unknown == "add" and spec.multi == "remove":
+        what = "`multi: remove` takes options away: there is none to add"
+        yield file.problem((*at, "unknown"), what, "`unknown: skip` passes over labels that are no options")
     if column.currency and column.currency not in fields.CURRENCIES.values():
         yield file.problem((*at, "currency"), f"{fields.quoted(spec.currency)} is not a known currency", "EUR, USD, …")
 
@@ -548,13 +553,13 @@ def _is_date_layout(layout: str) -> bool:
 
 def _labels(
     file: MappingFile, at: YamlPath, column: model.Column, spec: ColumnSpec, problems: list[Problem]
-) -> Iterator[tuple[str, int]]:
-    """``enums:`` as sheet label to option id; the right side is a caption, else an option id."""
+) -> Iterator[tuple[str, str]]:
+    """``enums:`` as sheet label to option; the right side is a caption, also one to be added, else an option id."""
     for label, target in spec.enums.items() if column.type else ():
         try:
-            yield label.strip(), fields.option_id(target, column)
+            yield label.strip(), fields.option_text(target, column)
         except fields.CellError as error:
-            problems.append(file.problem((*at, "enums", label), error.what, error.hint))
+            problems.append(file.problem((*at, "enums", label), error.what, fields.hint_for(error, column)))
 
 
 def _key_column(
@@ -569,6 +574,9 @@ def _key_column(
         return None
     if column.type in {"multiselect", "items", "checkbox"}:
         problems.append(file.problem(("key",), f"a {column.type} field cannot identify a product"))
+    if column.unknown == "add":
+        what = f"a product is looked for by its key {fields.quoted(header)}, and a new option has no product yet"
+        problems.append(file.problem(("columns", header, "unknown"), what, "leave `unknown:` out for a key"))
     if column.owner == "crm":
         what = f"the key {fields.quoted(header)} is never sent (`owner: crm`): every run would add the products again"
         problems.append(file.problem(("columns", header, "owner"), what, "leave `owner:` out for a key"))
@@ -599,12 +607,14 @@ def _missing_values(
         if column.owner == "crm":
             problems.append(file.problem(at, f"{fields.quoted(header)} has `owner: crm` and is never sent"))
             continue
+        if column.unknown != "error":  # this is no cell of a sheet: a label that names no option is a mistake
+            column = dataclasses.replace(column, unknown="error")
         try:
             parse = fields.PARSERS.get(column.type)
             empty = "0" if column.type == "checkbox" else ""
             yield column.key, (parse(text, column) if parse else fields.clean_text(text)) if text else empty
         except fields.CellError as error:
-            problems.append(file.problem(at, error.what, error.hint))
+            problems.append(file.problem(at, error.what, fields.hint_for(error, column)))
 
 
 def _limits(

@@ -16,7 +16,19 @@ from pathlib import Path
 import pandas as pd
 
 from catalogsync import base as bases
-from catalogsync import checks, differ, fields, guards, runs, tables, threeway, undoing, workbook, writer
+from catalogsync import (
+    checks,
+    differ,
+    fields,
+    guards,
+    newoptions,
+    runs,
+    tables,
+    threeway,
+    undoing,
+    workbook,
+    writer,
+)
 from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.errors import GuardRefused, Problem, RowsRejected, Spot, StalePlan, UserError
@@ -131,7 +143,8 @@ def plan_of(
     sought = dataclasses.replace(desired, seen=desired.seen.append(meant))
     missing, notes = _missing(mapping, sought, existing, known, options)
     diff = differ.diff(wanted, existing.table, mapping, missing, known)
-    changes = diff.changes
+    changes, shown = diff.changes, _shown(mapping, schema)
+    new_options = newoptions.needed(changes, shown)
     lost = [
         Problem(
             f"{address(row)} ({column.header})",
@@ -167,14 +180,14 @@ def plan_of(
         source=_source(sheet),
         made_at=made_at,
         changes=changes,
-        columns=_shown(mapping, schema),
+        columns=shown,
         key_columns=tuple(tuple(column.key for column in entry) for entry in mapping.keys),
         existing_count=existing.element_count,
         max_id=existing.max_id,
         max_updated_at=existing.max_updated_at,
         unchanged_count=len(matched) - updated,
         batch_size=batch_size,
-        write_requests=client.write_requests(counts_of(changes), batch_size),
+        write_requests=len(new_options) + client.write_requests(counts_of(changes), batch_size),
         rejected_rows=rejected_rows,
         sheet_rows=desired.sheet_rows,
         rejected=rejected,
@@ -185,11 +198,13 @@ def plan_of(
             *sheet_warnings(sheet, desired, mapping),
             *checks.similar_elements(sheet, added, existing, mapping, desired.seen),
             *checks.lost_zeros(sheet, wanted, existing.table, mapping),
+            *newoptions.look_alikes(changes, shown, mapping.columns, address),
         ),
         notes=(*notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
         guards={**mapping.guards, **options.ceilings},
         alarms=alarms,
         clashes=(*diff.clashes, *met.clashes),
+        options=new_options,
     )
     agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     return Planned(made, schema, sheet.facts, agreed, wanted)
@@ -339,7 +354,9 @@ def apply(
 
     def remember_run(report: writer.Report) -> None:
         stored = {each.id: each.values for each in report.stored.values()}
-        runs.remember(journal, made, report.results, stored, wanted=planned.wanted if planned else None)
+        done = newoptions.with_ids(made, report.options)
+        wanted = newoptions.rows_with_ids(planned.wanted, report.options) if planned else None
+        runs.remember(journal, done, report.results, stored, wanted=wanted, digest=made.digest)
         if planned and not report.stopped_by:
             journal.remember_sheet(made)
 
@@ -411,6 +428,7 @@ def undo_plan(
         client,
         element_count=run.plan.existing_count if count is None else count,
         earlier=earlier,
+        added_options=journal.options(run.id),
     )
 
 

@@ -15,7 +15,7 @@ import catalogsync
 PACKAGE = Path(catalogsync.__file__).parent
 
 TIERS: tuple[tuple[str, ...], ...] = (
-    ("", "errors", "model"),
+    ("", "errors", "model", "captions"),
     (
         "base",
         "fields",
@@ -29,13 +29,13 @@ TIERS: tuple[tuple[str, ...], ...] = (
         "yamlfile",
         "api.dialect",
     ),
-    ("threeway", "lookalikes", "api.wire", "api.pages", "api.reading"),
-    ("api.v2_answers",),
+    ("threeway", "lookalikes", "newoptions", "api.wire", "api.pages", "api.reading"),
+    ("api.v2_answers", "api.v4_options"),
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),
     ("mapping", "tables", "wording", "differ", "guards", "workbook", "journal", "api.v4", "api.transport", "api.auth"),
     ("api.client", "checks", "marked", "mapping_schema"),
-    ("settling", "looking", "outbox"),
+    ("settling", "looking", "outbox", "optionwriter"),
     ("writer",),
     ("runs", "undoing"),
     ("sync",),

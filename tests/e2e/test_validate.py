@@ -68,7 +68,7 @@ def test_the_sample_has_nothing_to_mend_and_two_reads_tell(start: Start) -> None
     shell = start(SEED)
     assert shell("validate", SAMPLE, "-m", MAPPING) == 0
     assert shell.out == "Nothing to mend in 10 rows.\n"
-    assert "encoding utf-8" in shell.err
+    assert "encoding    utf-8" in shell.err
     assert [arrival.method for arrival in shell.sent] == ["GET", "GET"]
     assert not any("elements" in arrival.target for arrival in shell.sent)
 
