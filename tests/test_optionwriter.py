@@ -296,3 +296,17 @@ def test_no_option_ever_loses_its_id_or_caption_and_the_second_plan_is_empty(
         assert len(after) == len(before) + planned.plan.option_count
         again = account.plan(rows, mapping).plan
         assert (again.changes, again.options, again.unchanged_count) == ((), (), len(planned.plan.changes))
+
+
+def test_after_a_killed_run_the_base_still_knows_what_sheet_and_catalog_agreed_on(account: World) -> None:
+    """The plan's digest names what was kept for it; the changes in the journal have other texts than it by then."""
+    rows = [{"code": "C1", "name": "P1", "colour": "Red", "sizes": "S"}, ROWS[1]]
+    planned = account.plan(rows, MAPPING)
+    journal: Any = Mortal(account.journal, Steps(1), {"sending"})
+    with pytest.raises(Crash):
+        sync.apply(planned.plan, account.client, journal, planned.schema, ONE_BY_ONE, planned=planned)
+    account.recover()
+    [id_] = [id_ for id_, held in account.state().items() if held["101"] == "C1"]
+    account.emulator.store.edit_as_other_user(id_, values={"Colour": "Green"})
+    made = account.plan(rows, MAPPING).plan
+    assert [(clash.kind, clash.key, clash.crm) for clash in made.clashes] == [("kept", "C1", "32")]
