@@ -10,7 +10,7 @@ from catalogsync.errors import SheetError
 
 _MB = 1 << 20
 
-MOST_FILE_BYTES = 512 * _MB
+MOST_FILE_BYTES = 256 * _MB
 """Of the file itself."""
 
 MOST_UNPACKED_BYTES = 1024 * _MB
@@ -24,6 +24,8 @@ RATIO_FROM_BYTES = 32 * _MB
 MOST_PARTS = 10_000
 """Files inside a workbook."""
 
+MOST_TABS = 1_000
+
 MOST_CELLS = 20_000_000
 """Rows times columns of what is really there, over all tabs that have to be looked at: a million rows of 19."""
 
@@ -33,8 +35,8 @@ MOST_COLUMNS = 16_384
 MOST_CELL_CHARACTERS = 1_000_000
 """Of one cell. Excel holds 32,767; other programs and the catalog itself hold more."""
 
-MOST_LINE_BYTES = 8 * _MB
-"""Of one line of a text file."""
+MOST_LINE_BYTES = 4 * _MB
+"""Of one line of a text file; up to twice as much may pass."""
 
 MOST_TEXT_BYTES = 512 * _MB
 """Of all cells of a workbook together: one long text may stand in many cells and be stored once."""

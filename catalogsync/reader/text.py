@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,9 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
+from catalogsync.reader import limits
 from catalogsync.reader.encoding import Encoding, find_encoding
+from catalogsync.reader.lines import check_lines, check_problems, check_size
 from catalogsync.reader.sheet import (
     ERROR_TEXTS,
     HEAD_ROWS,
@@ -80,6 +81,7 @@ def read_text(path: Path, data: bytes, options: ReadOptions, expect: Collection[
     del data
     if body.endswith(b"\x1a"):  # how DOS programs end a text
         body = body[:-1]
+    check_lines(path, body)
     first_line, delimiter = 1, options.delimiter
     announced = _announced_delimiter(body)
     if announced is not None:
@@ -89,7 +91,7 @@ def read_text(path: Path, data: bytes, options: ReadOptions, expect: Collection[
         raise SheetError(f"{path.name}: the delimiter must be one character, not {delimiter!r}.")
     if options.quote is not None and len(options.quote) > 1:
         raise SheetError(f"{path.name}: the quote must be one character or empty, not {options.quote!r}.")
-    with _long_fields():
+    with _field_limit():
         head, cut = _head(body)
         dialect = find_dialect(head, cut, delimiter, options.quote, expect)
         reading = _read(path, body, dialect, first_line, options, expect)
@@ -110,6 +112,7 @@ class _Reading:
 
     def sheet(self, path: Path, body: bytes, encoding: Encoding, dialect: Dialect) -> Sheet:
         columns, lines, problems = self.records.columns, self.records.lines, self.records.problems
+        check_problems(path, problems)
         headers = [tidy_header(name) for name in self.headers]
         width = table_width(headers, columns)
         columns, headers = columns[:width], headers[:width]
@@ -186,6 +189,7 @@ def _read(
     below = rows[header.index + 1 :]
     if below and named and all(len(row) == named for row in below):
         names = names[:named]  # delimiters at the end of the header line only
+    check_size(path, body, header_line, len(names), dialect.delimiter)
     offset = _offset_of_line(body, header_line - first_line)
     fast = read_regular(body, offset, dialect, len(names), header_line)
     if fast is not None:
@@ -291,6 +295,8 @@ def read_irregular(body: bytes, offset: int, dialect: Dialect, width: int, first
     records = _records(_lines(body, offset), dialect, first_line)
     next(records, None)
     for line, row in records:
+        if len(problems) > limits.MOST_PROBLEMS:
+            break  # the sheet is refused
         if isinstance(row, str):
             problems.append(CellProblem(line, None, None, row, "mend the quotes in this line, or set --quote"))
             continue
@@ -317,7 +323,7 @@ def _to_columns(records: list[list[str]], blocks: list[list[pa.Array]]) -> None:
 
 
 def _wrong_width(line: int, row: Sequence[str], width: int) -> CellProblem:
-    start = " | ".join(row)
+    start = " | ".join(row[: _SHOWN_PROBLEM_CHARACTERS + 1])
     if len(start) > _SHOWN_PROBLEM_CHARACTERS:
         start = start[:_SHOWN_PROBLEM_CHARACTERS] + "…"
     return CellProblem(
@@ -384,6 +390,9 @@ def _records(lines: Iterator[str], dialect: Dialect, first_line: int) -> Iterato
 def _broken(error: csv.Error, first: int, last: int) -> str:
     if "unexpected end of data" in str(error):
         return "a quote opens in this line and never closes"
+    if "field limit" in str(error):
+        size = f"{limits.MOST_CELL_CHARACTERS:,} characters"
+        return f"a value begins in this line that is longer than {size}: a quote that never closes?"
     spread = f" (lines {first} to {last} would be one record)" if last > first else ""
     return f"a quote stands inside a quoted value{spread}"
 
@@ -408,8 +417,8 @@ def _lines(body: bytes, offset: int = 0) -> Iterator[str]:
 
 
 @contextmanager
-def _long_fields() -> Iterator[None]:
-    limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+def _field_limit() -> Iterator[None]:
+    limit = csv.field_size_limit(limits.MOST_CELL_CHARACTERS)
     try:
         yield
     finally:
@@ -461,7 +470,7 @@ def _evenness(records: Sequence[list[str] | str], expect: Collection[str]) -> tu
 def _blank_before_quotes(head: str, delimiter: str, quote: str) -> bool:
     """Whether a blank at the start of a value always comes before a quote, as in ``"1"; "name"``."""
     mark, between = re.escape(quote), re.escape(delimiter)
-    bare = re.sub(f"{mark}(?:[^{mark}]|{mark}{mark})*{mark}", "\0", head)
+    bare = re.sub(f"{mark}(?:[^{mark}]|{mark}{mark})*{mark}", "\0", head[:HEAD_CHARACTERS])
     after_blank = re.findall(f"{between} +(.)", bare, re.DOTALL)
     return bool(after_blank) and set(after_blank) == {"\0"}
 

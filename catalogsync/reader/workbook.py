@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
+from xml.parsers.expat import ExpatError
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,8 @@ import python_calamine as calamine
 from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
-from catalogsync.reader.detect import ODS, XLS, encrypted
+from catalogsync.reader.books import Workbook, WorkbookSheet, open_book
+from catalogsync.reader.detect import ODS, encrypted
 from catalogsync.reader.marks import Marks
 from catalogsync.reader.ods import ods_marks
 from catalogsync.reader.sheet import (
@@ -42,7 +44,7 @@ from catalogsync.reader.sheet import (
     table_width,
     tidy_header,
 )
-from catalogsync.reader.xls import XlsBook, XlsEncryptedError, XlsError, XlsSheet
+from catalogsync.reader.xls import XlsBook, XlsEncryptedError, XlsError
 from catalogsync.reader.xlsx import xlsx_marks
 
 EXACT_BELOW: Final = 10**15  # a double holds 15 decimal digits; beyond that the last ones may be made up
@@ -50,14 +52,11 @@ _BLOCK_ROWS = 16_384
 _NUMBER_KINDS: Final = frozenset({float, int})
 _TEXT_TYPE = pa.large_string()
 
-Workbook = calamine.CalamineWorkbook | XlsBook
-WorkbookSheet = calamine.CalamineSheet | XlsSheet
-
 
 def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collection[str]) -> Sheet:
     """Read one tab of a workbook."""
     try:
-        with XlsBook(path) if kind == XLS else calamine.CalamineWorkbook.from_path(str(path)) as workbook:
+        with open_book(path, kind) as workbook:
             tab, sheet, chosen = _choose_tab(path, workbook, options, expect)
             return _read_tab(path, kind, tab, sheet, chosen, _marks(path, kind, workbook, tab), options, expect)
     except (calamine.PasswordError, XlsEncryptedError) as error:
@@ -66,6 +65,7 @@ def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collectio
         calamine.CalamineError,
         zipfile.BadZipFile,
         ElementTree.ParseError,
+        ExpatError,
         XlsError,
         KeyError,
         EOFError,
