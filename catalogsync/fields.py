@@ -204,7 +204,7 @@ def option_id(label: str, column: Column) -> int:
             f"{quoted(label)} names {len(found)} options ({', '.join(map(str, found))})",
             "say which under `enums:`",
         )
-    if label.isdecimal() and int(label) in enums:
+    if label.isdecimal() and len(label) < _LONGEST_NUMBER and int(label) in enums:
         return int(label)
     captions = [html.unescape(caption) for caption in enums.values()]
     near = difflib.get_close_matches(label, captions, n=1) or captions[:5]
