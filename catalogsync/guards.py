@@ -4,7 +4,8 @@ Both kinds are checked over the whole plan before the first write, so that a bad
 rather than half.
 
 ceilings   how many changes of a kind; a flag raises one for a run
-alarms     the marks of a broken sheet: shrunk, matching nothing, prices moved, a column sorted on its own
+alarms     the marks of a broken sheet: shrunk, matching nothing, prices moved, a column sorted on its own,
+           moved by a row, filled down or emptied, days and months swapped
 
 Alarms look at columns as a whole, by median and by set of values, so that a few odd rows do not count; under
 so many rows that chance alone could trip them (`_LEAST_…`) they stay silent.
@@ -12,8 +13,9 @@ so many rows that chance alone could trip them (`_LEAST_…`) they stay silent.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 from catalogsync import fields, model
 from catalogsync.errors import Problem
-from catalogsync.model import Ceiling, Column
+from catalogsync.model import Ceiling, Change, Column, Update
 from catalogsync.plan import Plan
 
 _LEAST_KEYS = 10
@@ -36,6 +38,12 @@ _CHANGED_SHARE = 0.5
 _SAME_VALUES_SHARE = 0.9
 _DISTINCT_SHARE = 0.5
 _ONE_WAY_SHARE = 0.9
+_SHIFTED_SHARE = 0.8
+_LEAST_EMPTIED = 10
+_EMPTIED_SHARE = 0.25
+_FLAT_SHARE = 0.9
+_LEAST_SWAPPED = 5
+_SWAPPED_SHARE = 0.5
 
 _PAST = "check the sheet; if it is meant, --allow DIGEST"
 
@@ -88,16 +96,19 @@ def alarms(
     sheet_rows: int,
     last_run: LastRun,
     address: Callable[[int], str],
+    changes: Iterable[Change] = (),
 ) -> tuple[Problem, ...]:
     """What looks like a broken sheet.
 
     `desired` and `existing` as in tables.py, `desired` with good rows only; `seen` are the keys of all rows and
-    `sheet_rows` counts them, rejected ones too. `address` tells where a row stands.
+    `sheet_rows` counts them, rejected ones too. `address` tells where a row stands. `changes` are the plan's.
     """
+    updates = [change for change in changes if isinstance(change, Update) and change.row]
     return (
         *_shrunk(sheet_rows, len(existing), mapping.floors.get("rows"), last_run.sheet_rows),
         *_unmatched(seen, existing.index, mapping.floors.get("matched"), last_run.matched),
         *_odd_columns(desired, existing, mapping, address),
+        *_emptied(desired, existing, mapping, address, updates),
     )
 
 
@@ -208,7 +219,8 @@ def _odd_columns(
             column, held[filled].reset_index(drop=True), wanted[filled].reset_index(drop=True), rows[filled], address
         )
         yield from _moved(pairs)
-        yield from _shuffled(pairs)
+        yield from itertools.islice((*_shuffled(pairs), *_shifted(pairs), *_flattened(pairs)), 1)
+        yield from _swapped_days(pairs)
 
 
 def _moved(pairs: _Pairs) -> Iterator[Problem]:
@@ -254,15 +266,18 @@ def _shuffled(pairs: _Pairs) -> Iterator[Problem]:
         return
     changed = (pairs.held != pairs.wanted).to_numpy(bool)
     changed_count = int(changed.sum())
-    if changed_count < _CHANGED_SHARE * count:
-        return
     codes, values = pd.factorize(pd.concat([pairs.held, pairs.wanted], ignore_index=True))
     before, after = (np.bincount(half, minlength=len(values)) for half in (codes[:count], codes[count:]))
     same_count = int(np.minimum(before, after).sum())
     distinct_count = np.count_nonzero(before)
-    if same_count < _SAME_VALUES_SHARE * count or distinct_count < max(_LEAST_SHUFFLED, _DISTINCT_SHARE * count):
-        return
-    if same_count < count and _is_one_way(pairs, changed):
+    if distinct_count < max(_LEAST_SHUFFLED, _DISTINCT_SHARE * count):
+        order = np.argsort(pairs.rows, kind="stable")
+        was_in_blocks, is_in_blocks = (_in_blocks(half[order]) for half in (codes[:count], codes[count:]))
+        is_sorted = same_count == count and changed_count >= _LEAST_SHUFFLED and is_in_blocks and not was_in_blocks
+    else:
+        is_sorted = changed_count >= _CHANGED_SHARE * count and same_count >= _SAME_VALUES_SHARE * count
+        is_sorted = is_sorted and (same_count == count or not _is_one_way(pairs, changed))
+    if not is_sorted:
         return
     yield Problem(
         pairs.where,
@@ -271,6 +286,100 @@ def _shuffled(pairs: _Pairs) -> Iterator[Problem]:
         f" {_CHANGED_SHARE:.0%} and {_SAME_VALUES_SHARE:.0%}; e.g. {pairs.example(int(np.argmax(changed)))}",
         f"was this column, or the key's, sorted on its own? {_PAST}, or `shuffled: allow` for the column",
     )
+
+
+def _in_blocks(codes: NDArray[np.int64]) -> bool:
+    """Whether each value stands in one block of rows, as sorting leaves them."""
+    return bool(1 + np.count_nonzero(np.diff(codes)) == len(np.unique(codes)))
+
+
+def _shifted(pairs: _Pairs) -> Iterator[Problem]:
+    """A part of a column that moved up or down by a row: a cell was inserted or deleted in it alone."""
+    if pairs.column.shuffled == "allow" or len(pairs) < _LEAST_SHUFFLED:
+        return
+    order = np.argsort(pairs.rows, kind="stable")
+    held, wanted = (values.to_numpy(object)[order] for values in (pairs.held, pairs.wanted))
+    changed = held != wanted
+    changed_count = int(changed.sum())
+    if changed_count < _LEAST_SHUFFLED:
+        return
+    for name, moved in (("above", wanted[1:] == held[:-1]), ("below", wanted[:-1] == held[1:])):
+        of_neighbour = moved & (changed[1:] if name == "above" else changed[:-1])
+        count = int(of_neighbour.sum())
+        if count < max(_LEAST_SHUFFLED, _SHIFTED_SHARE * changed_count):
+            continue
+        if len(set(wanted[changed])) < _DISTINCT_SHARE * changed_count:
+            continue
+        if _is_one_way(pairs, (pairs.held != pairs.wanted).to_numpy(bool)):
+            continue
+        first = int(order[int(np.argmax(of_neighbour)) + (name == "above")])
+        yield Problem(
+            pairs.where,
+            f"{count} of {changed_count} rows that change would get the value of the product in the row {name},"
+            f" the limits are {_LEAST_SHUFFLED} and {_SHIFTED_SHARE:.0%}; e.g. {pairs.example(first)}",
+            f"was a cell inserted into this column, or deleted? {_PAST}, or `shuffled: allow` for the column",
+        )
+
+
+def _flattened(pairs: _Pairs) -> Iterator[Problem]:
+    """A column of many different values that has become one value: filled down by mistake."""
+    count = len(pairs)
+    if count < _LEAST_SHUFFLED or pairs.held.nunique() < max(_LEAST_SHUFFLED, _DISTINCT_SHARE * count):
+        return
+    often = pairs.wanted.value_counts()
+    if often.iloc[0] < _FLAT_SHARE * count:
+        return
+    place = int(np.argmax(((pairs.wanted == often.index[0]) & (pairs.held != pairs.wanted)).to_numpy(bool)))
+    yield Problem(
+        pairs.where,
+        f"{int(often.iloc[0])} of {count} matched rows ({often.iloc[0] / count:.0%}) would hold one and the same value,"
+        f" where now there are {pairs.held.nunique()}; the limit is {_FLAT_SHARE:.0%}; e.g. {pairs.example(place)}",
+        f"was the column filled down? {_PAST}",
+    )
+
+
+def _swapped_days(pairs: _Pairs) -> Iterator[Problem]:
+    """Dates whose day and month changed places: saved by a program of another country."""
+    if pairs.column.type not in {"date", "birthday"}:
+        return
+    held = pairs.held.astype("str")
+    is_swapped = ((held.str[:5] + held.str[8:10] + "-" + held.str[5:7]) == pairs.wanted).to_numpy(bool)
+    changed = (pairs.held != pairs.wanted).to_numpy(bool)
+    swapped_count, changed_count = int((is_swapped & changed).sum()), int(changed.sum())
+    if swapped_count >= max(_LEAST_SWAPPED, _SWAPPED_SHARE * changed_count):
+        example = pairs.example(int(np.argmax(is_swapped & changed)))
+        yield Problem(
+            pairs.where,
+            f"in {swapped_count} of {changed_count} dates that change, day and month would change places, the limits"
+            f" are {_LEAST_SWAPPED} and {_SWAPPED_SHARE:.0%}; e.g. {example}",
+            f"did another program write the dates? {_PAST}, or set `format:` for the column",
+        )
+
+
+def _emptied(
+    desired: pd.DataFrame,
+    existing: pd.DataFrame,
+    mapping: model.Mapping,
+    address: Callable[[int], str],
+    updates: Sequence[Update],
+) -> Iterator[Problem]:
+    """A column that would lose a good part of its values: left out by an export, or deleted by mistake."""
+    places = existing.index.get_indexer(desired.index)
+    for column in mapping.columns:
+        lost = [update for update in updates if update.after.get(column.key) == "" and update.before.get(column.key)]
+        if len(lost) < _LEAST_EMPTIED:
+            continue
+        filled_count = int((existing[column.key].iloc[places[places >= 0]] != "").sum())
+        if len(lost) <= _EMPTIED_SHARE * filled_count:
+            continue
+        old = fields.quoted(fields.show(lost[0].before[column.key], column))
+        share = len(lost) / filled_count
+        yield Problem(
+            f"guard {column.header}",
+            f"{len(lost)} of {filled_count} matched rows with a value ({share:.0%}) would lose it, the limit is"
+            f" {_EMPTIED_SHARE:.0%} from {_LEAST_EMPTIED} on; e.g. {address(lost[0].row)}: {old} → empty",
+            f"was the column left out or not calculated? {_PAST}",
+        )
 
 
 def _is_one_way(pairs: _Pairs, changed: NDArray[np.bool_]) -> bool:

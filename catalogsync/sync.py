@@ -137,6 +137,7 @@ def plan(
         sheet_rows=desired.sheet_rows,
         last_run=last_run,
         address=address,
+        changes=changes,
     )
     batch_size = min(options.batch_size, client.capabilities.max_batch)
     made = Plan(

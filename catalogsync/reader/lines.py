@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
 from catalogsync.reader import limits
@@ -51,6 +56,22 @@ def check_problems(path: Path, problems: list[CellProblem]) -> None:
             "Another delimiter or quote? Set --delimiter or --quote.",
             [Problem(f"{path.name}:{found.row}", found.what, found.hint) for found in problems[:_SHOWN_PROBLEMS]],
         )
+
+
+def open_quotes(columns: Sequence[pa.ChunkedArray], lines: NDArray[np.int64], quote: str) -> list[CellProblem]:
+    """Cells that begin with a quote that nothing closes, in a file whose quotes are read as text.
+
+    A quote for inches stands behind a number; one that opens a value is what is left of a damaged line. Where many
+    rows have such cells, that is how the file is written.
+    """
+    found: list[CellProblem] = []
+    for number, column in enumerate(columns):
+        begins = pd.array(pc.starts_with(column, quote)).to_numpy(dtype=np.bool_)
+        for position in np.flatnonzero(begins).tolist():
+            if column[position].as_py().count(quote) % 2:
+                what, hint = "a quote opens in this cell and never closes", "mend the quote, or set --quote none"
+                found.append(CellProblem(int(lines[position]), number, position, what, hint))
+    return found if len(found) <= max(1, len(lines) // 10) else []
 
 
 def without_huge_cells(sheet: Sheet) -> Sheet:

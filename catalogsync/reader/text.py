@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from catalogsync.errors import Problem, SheetError
 from catalogsync.reader import limits
 from catalogsync.reader.encoding import Encoding, find_encoding
-from catalogsync.reader.lines import check_lines, check_problems, check_size
+from catalogsync.reader.lines import check_lines, check_problems, check_size, open_quotes
 from catalogsync.reader.sheet import (
     ERROR_TEXTS,
     HEAD_ROWS,
@@ -100,6 +100,7 @@ def read_text(path: Path, data: bytes, options: ReadOptions, expect: Collection[
             rival = _read(path, body, literal, first_line, options, expect)
             if _quotes_are_text(reading, rival):
                 dialect, reading = literal, rival
+                reading.records.problems += open_quotes(reading.records.columns, reading.records.lines, '"')
     return reading.sheet(path, body, encoding, dialect)
 
 
