@@ -43,6 +43,7 @@ from catalogsync.reader.sheet import (
     table_width,
     tidy_header,
 )
+from catalogsync.reader.textmark import without_text_mark, without_text_marks
 
 DELIMITERS = ",;\t|"
 HEAD_CHARACTERS = 1 << 16
@@ -114,7 +115,9 @@ class _Reading:
     def sheet(self, path: Path, body: bytes, encoding: Encoding, dialect: Dialect) -> Sheet:
         columns, lines, problems = self.records.columns, self.records.lines, self.records.problems
         check_problems(path, problems)
-        headers = [tidy_header(name) for name in self.headers]
+        if b"'" in body:
+            columns = [without_text_marks(column) for column in columns]
+        headers = [tidy_header(without_text_mark(name)) for name in self.headers]
         width = table_width(headers, columns)
         columns, headers = columns[:width], headers[:width]
         blank = blank_rows(columns, len(lines))
