@@ -17,7 +17,7 @@ PACKAGE = Path(catalogsync.__file__).parent
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model"),
     ("base", "fields", "plan", "reader", "state", "stopping", "lock", "readback", "yamlfile", "api.dialect"),
-    ("threeway", "api.wire", "api.pages", "api.reading"),
+    ("threeway", "columnguards", "api.wire", "api.pages", "api.reading"),
     ("api.v2_answers",),
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),
