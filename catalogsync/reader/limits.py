@@ -38,7 +38,7 @@ MOST_CELL_CHARACTERS = 1_000_000
 MOST_LINE_BYTES = 4 * _MB
 """Of one line of a text file; up to twice as much may pass."""
 
-MOST_TEXT_BYTES = 512 * _MB
+MOST_TEXT_BYTES = 256 * _MB
 """Of all cells of a workbook together: one long text may stand in many cells and be stored once."""
 
 MOST_PROBLEMS = 100_000
