@@ -14,6 +14,7 @@ from catalogsync import guards
 from catalogsync.api.transport import PACE_SHARE
 from catalogsync.cli import printable
 from catalogsync.errors import Problem
+from catalogsync.grouping import MOST_ALONE, grouped
 from catalogsync.model import NAME, Add, Change, Clash, ClashKind, Delete, Update
 from catalogsync.plan import Plan, kind_of
 from catalogsync.readback import Difference
@@ -66,9 +67,12 @@ def print_stopping(plan: Plan, *, verbose: bool = False, stderr: bool = False) -
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
-    """How the sheet was read, in one line on stderr."""
-    told = ", ".join(f"{name} {text}" for name, text in facts.items())
-    print_line(console(stderr=True), f"Read: {told}")
+    """How the sheet was read, a line for each fact, on stderr."""
+    stderr = console(stderr=True)
+    print_line(stderr, "How the sheet was read:")
+    width = max(map(len, facts), default=0)
+    for name, text in facts.items():
+        print_line(stderr, f"  {name:<{width}}  {text}")
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -192,16 +196,20 @@ def _clash_line(plan: Plan, clash: Clash) -> Problem:
 
 
 def print_problems(title: str, problems: Sequence[Problem], *, verbose: bool = False, stderr: bool = False) -> None:
-    """Problems, each with its address and the way out."""
+    """Problems, each with its address and the way out; many of a kind in one line, unless `verbose`."""
     if not problems:
         return
     out = console(stderr=stderr)
     out.print(Text(f"{title} ({len(problems)})", style="bold"))
-    shown = problems if verbose else problems[:SHOWN_PROBLEMS]
-    for problem in shown:
-        print_line(out, f"  {problem}")
-    if len(shown) < len(problems):
-        print_line(out, f"  … and {len(problems) - len(shown)} more (-v shows all)")
+    lines = grouped(problems, most_alone=len(problems) if verbose else MOST_ALONE)
+    shown = lines if verbose else lines[:SHOWN_PROBLEMS]
+    for line in shown:
+        print_line(out, f"  {line}")
+    told = sum(line.count for line in shown)
+    if told < len(problems):
+        print_line(out, f"  … and {len(problems) - told} more (-v shows all)")
+    elif len(lines) < len(problems):
+        print_line(out, "  (-v shows each)")
 
 
 def print_report(plan: Plan, report: Report) -> None:

@@ -13,12 +13,26 @@ from pathlib import Path
 from catalogsync.errors import SheetError
 from catalogsync.reader import limits
 from catalogsync.reader.detect import TEXT, find_type
+from catalogsync.reader.header import parse_header_rows
 from catalogsync.reader.lines import without_huge_cells
-from catalogsync.reader.sheet import CellProblem, ReadOptions, Sheet, column_index, column_letter
+from catalogsync.reader.shape import columns_named, is_place, shaped
+from catalogsync.reader.sheet import CellProblem, Fill, Hidden, ReadOptions, Sheet, column_index, column_letter
 from catalogsync.reader.text import read_text
 from catalogsync.reader.workbook import read_workbook
 
-__all__ = ["CellProblem", "ReadOptions", "Sheet", "column_index", "column_letter", "read_sheet"]
+__all__ = [
+    "CellProblem",
+    "Fill",
+    "Hidden",
+    "ReadOptions",
+    "Sheet",
+    "column_index",
+    "column_letter",
+    "columns_named",
+    "is_place",
+    "parse_header_rows",
+    "read_sheet",
+]
 
 _START_BYTES = 1 << 16
 _DETECT = ReadOptions()
@@ -46,8 +60,8 @@ def read_sheet(path: Path, options: ReadOptions = _DETECT, *, expect: Collection
                 if len(data) > limits.MOST_FILE_BYTES:
                     most = limits.shown_bytes(limits.MOST_FILE_BYTES)
                     raise limits.too_large(path.name, f"the file is larger than {most}")
-                return without_huge_cells(read_text(path, data, options, expect))
-        return without_huge_cells(read_workbook(path, kind, options, expect))
+                return shaped(without_huge_cells(read_text(path, data, options, expect)), options)
+        return shaped(without_huge_cells(read_workbook(path, kind, options, expect)), options)
     except FileNotFoundError as error:
         raise SheetError(f"{path}: there is no such file.") from error
     except IsADirectoryError as error:

@@ -88,6 +88,7 @@ class XlsBook:
                         marks.errors[row, column] = _ERROR_TEXTS.get(sheet.cell_value(row, column), "#ERROR")
                     elif kind == xlrd.XL_CELL_NUMBER:
                         marks.set_format((row, column), self._telling[sheet.cell_xf_index(row, column)])
+            marks.hidden = [range(row, row + 1) for row, told in sheet.rowinfo_map.items() if told.hidden]
         return marks
 
     def __enter__(self) -> XlsBook:
@@ -113,11 +114,6 @@ class XlsSheet:
         """The corners of each merged range, 0-based, the last row and column included."""
         merged = self._sheet.merged_cells
         return [((top, left), (below - 1, right - 1)) for top, below, left, right in merged]
-
-    @property
-    def hidden_rows(self) -> set[int]:
-        """The 0-based numbers of the rows that are not shown."""
-        return {row for row, info in self._sheet.rowinfo_map.items() if info.hidden}
 
     def iter_rows(self) -> Iterator[list[Any]]:
         """Each row from the first one on, all equally wide: text, numbers, booleans, dates and times; "" for none."""
