@@ -210,7 +210,7 @@ def option_text(label: str, column: Column) -> str:
     if found:
         told = ", ".join(f"{quoted(caption(column, str(option)))} ({option})" for option in found)
         raise CellError(f"{quoted(label)} names {len(found)} options: {told}", "say which under `enums:`")
-    if label.isdecimal() and int(label) in enums:
+    if label.isdecimal() and len(label) < _LONGEST_NUMBER and int(label) in enums:
         return str(int(label))
     if column.unknown == "add":
         return captions.stand_in(label)

@@ -169,6 +169,7 @@ def plan_of(
         sheet_rows=desired.sheet_rows,
         last_run=last_run,
         address=address,
+        changes=changes,
     )
     added = wanted[~threeway.is_in(wanted.index, existing.table.index)]
     batch_size = min(options.batch_size, client.capabilities.max_batch)

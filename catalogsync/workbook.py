@@ -22,6 +22,7 @@ from xlsxwriter.worksheet import Worksheet
 from catalogsync import fields
 from catalogsync.errors import UserError
 from catalogsync.model import Column
+from catalogsync.reader.textmark import with_text_mark
 
 _MAX_DIGITS = 15
 """What a workbook keeps of a number; longer ones are written as text."""
@@ -60,12 +61,15 @@ def write_xlsx(path: Path, elements: pd.DataFrame, columns: Sequence[Column], ti
 
 
 def write_csv(path: Path, elements: pd.DataFrame, columns: Sequence[Column], title: str) -> None:
-    """Write elements as CSV: comma, UTF-8 with a mark that Excel understands. `title` has no place in it."""
+    """Write elements as CSV: comma, UTF-8 with a mark that Excel understands. `title` has no place in it.
+
+    Text that a spreadsheet would calculate gets an apostrophe before it, which the reader takes away again.
+    """
     del title
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as stream:
         rows = csv.writer(stream)
-        rows.writerow([column.header for column in columns])
-        rows.writerows(zip(*[_shown(elements, column) for column in columns], strict=True))
+        rows.writerow([with_text_mark(column.header) for column in columns])
+        rows.writerows(zip(*[_marked(_shown(elements, column), column) for column in columns], strict=True))
 
 
 WRITERS: Mapping[str, Callable[[Path, pd.DataFrame, Sequence[Column], str], None]] = {
@@ -79,6 +83,14 @@ def _shown(elements: pd.DataFrame, column: Column) -> list[str]:
     codes, texts = pd.factorize(elements[column.key])
     shown = [fields.show_exactly(text, column) for text in texts]
     return [shown[code] for code in codes]
+
+
+def _marked(texts: Sequence[str], column: Column) -> Sequence[str]:
+    """The texts as a CSV file may hold them; numbers stay numbers, negative ones too."""
+    if column.type in fields.NUMBER_TYPES:
+        plain = column.decimal or "."
+        return [text if _NUMBER.fullmatch(text.replace(plain, ".")) else with_text_mark(text) for text in texts]
+    return [with_text_mark(text) for text in texts]
 
 
 CellWriter = Callable[[Worksheet, int, int, str], None]

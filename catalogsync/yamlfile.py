@@ -23,6 +23,9 @@ YamlPath = tuple[str | int, ...]
 MOST_NODES = 200_000
 """More entries than any person's file has: aliases that multiply are stopped here."""
 
+MOST_CHARACTERS = 5_000_000
+"""Longer than any person's file."""
+
 MOST_LEVELS = 20
 """Deeper than any person's file: stops aliases that hold themselves."""
 
@@ -87,11 +90,14 @@ def read_yaml(path: Path, *, tidy_key: Callable[[YamlPath, str], str] = _as_writ
     Raises MappingError where it cannot be read, or is no YAML; the caller refuses its `mistakes`.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MOST_CHARACTERS + 1)
     except FileNotFoundError:
         raise MappingError(f"{path}: no such mapping file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise MappingError(f"{path}: cannot be read as a UTF-8 text file ({error})") from None
+    if len(text) > MOST_CHARACTERS:
+        raise MappingError(f"{path}: more than {MOST_CHARACTERS:,} characters; no mapping file is that long")
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
         _refuse_too_deep(path, yaml.parse(text, Loader=loader))

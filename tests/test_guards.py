@@ -553,6 +553,141 @@ def test_the_alarm_of_a_shuffle_names_shares_limits_an_example_and_the_ways_past
     )
 
 
+# --- values that repeat, a part that moved by a row, one value for all, days and months ---
+
+KIND = Column("Kind", Field(5, "Kind", "select", enums={1: "A", 2: "B", 3: "C"}))
+DAY = Column("Day", Field(7, "Day", "date"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_tripped"),
+    [
+        ([1, 2, 3] * 10, [1] * 10 + [2] * 10 + [3] * 10, True),
+        ([1, 2, 3] * 10, [3] * 10 + [1] * 10 + [2] * 10, True),  # in any order of the values
+        ([1, 2] * 15, [1] * 15 + [2] * 15, True),
+        ([1, 2, 3] * 10, [1] * 11 + [2] * 9 + [3] * 10, False),  # other values
+        ([1, 2, 3] * 10, [3, 1, 2] * 10, False),  # not in blocks
+        ([1] * 10 + [2] * 10 + [3] * 10, [3] * 10 + [2] * 10 + [1] * 10, False),  # in blocks before
+        ([1, 2, 3] * 4, [1] * 4 + [2] * 4 + [3] * 4, False),  # eight rows changed
+        ([1, 2] * 15, [1] * 30, False),
+        ([1] * 30, [1] * 30, False),
+    ],
+)
+def test_a_column_whose_values_repeat_trips_where_each_stands_in_one_block_now(
+    before: list[int], after: list[int], is_tripped: bool
+) -> None:
+    assert tripped(numbered(before), numbered(after), column=KIND) == (["guard Kind"] if is_tripped else [])
+
+
+def _moved(count: int, first: int) -> tuple[list[int], list[int]]:
+    places = [53 * n % 101 for n in range(count)]
+    return places, [*places[:first], 999, *places[first:-1]]
+
+
+@pytest.mark.parametrize(("first", "is_tripped"), [(90, False), (89, True), (60, True)])
+def test_a_part_of_a_column_that_moved_by_a_row_trips_from_ten_rows_on(first: int, is_tripped: bool) -> None:
+    column = Column("Stock", Field(3, "Stock", "numeric"))
+    before, after = _moved(100, first)
+    for old, new in ((before, after), (before[::-1], after[::-1])):
+        assert tripped(numbered(old), numbered(new), column=column) == (["guard Stock"] if is_tripped else [])
+    allowed = Column("Stock", Field(3, "Stock", "numeric"), shuffled="allow")
+    assert tripped(numbered(before), numbered(after), column=allowed) == []
+
+
+def test_the_alarm_of_a_part_that_moved_names_the_first_row() -> None:
+    before, after = _moved(100, 60)
+    [problem] = alarms_of(numbered(before), numbered(after), column=Column("Stock", Field(3, "Stock", "numeric")))
+    assert problem.what == (
+        "39 of 40 rows that change would get the value of the product in the row above, the limits are 10 and 80%;"
+        f" e.g. prices.csv:63: {before[61]} → {before[60]}"
+    )
+
+
+def test_changes_here_and_there_are_no_part_that_moved() -> None:
+    column = Column("Stock", Field(3, "Stock", "numeric"))
+    before, after = _moved(100, 80)
+    sold = [number - 1 if n < 30 else number for n, number in enumerate(after, start=1)]
+    assert tripped(numbered(before), numbered(sold), column=column) == []
+    twos = [n // 2 * 2 % 4 for n in range(40)]  # 0 0 2 2 0 0 …: moved by a row, half of it is the same
+    assert tripped(numbered(twos), numbered([1, *twos[:-1]]), column=column) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_tripped"),
+    [
+        (_places(40), [7] * 40, True),
+        (_places(40), [7] * 36 + _places(40)[36:], True),
+        (_places(40), [7] * 35 + _places(40)[35:], False),
+        ([n // 3 for n in range(60)], [7] * 60, False),  # of few values before
+        (_places(9), [7] * 9, False),
+    ],
+)
+def test_a_column_that_became_one_value_trips(before: list[int], after: list[int], is_tripped: bool) -> None:
+    column = Column("Stock", Field(3, "Stock", "numeric"))
+    found = alarms_of(numbered(before), numbered(after), column=column)
+    assert [problem.where for problem in found] == (["guard Stock"] if is_tripped else [])
+    assert all("would hold one and the same value" in problem.what for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("swapped", "changed", "is_tripped"), [(5, 5, True), (5, 10, True), (5, 11, False), (4, 4, False)]
+)
+def test_days_and_months_that_change_places_trip_from_five_on(swapped: int, changed: int, is_tripped: bool) -> None:
+    before = [f"2026-{1 + n % 5:02}-{6 + n % 7:02}" for n in range(40)]
+    after = [f"2026-{day[8:]}-{day[5:7]}" if n < swapped else day for n, day in enumerate(before)]
+    after = [f"2027{day[4:]}" if swapped <= n < changed else day for n, day in enumerate(after)]
+    found = alarms_of(numbered(before), numbered(after), column=DAY)
+    assert [problem.where for problem in found] == (["guard Day"] if is_tripped else [])
+    if is_tripped:
+        told = f"in {swapped} of {changed} dates that change, day and month would change places"
+        assert found[0].what.startswith(told)
+        assert found[0].what.endswith("e.g. prices.csv:2: " + '"2026-01-06" → "2026-06-01"')
+
+
+# --- a column that was emptied ---
+
+
+def _emptying(count: int, filled: int, *, row: int = 2, column: Column = KIND) -> list[Problem]:
+    index = keys(*map(str, range(filled)))
+    held = pd.DataFrame({"1": index.to_numpy(), column.key: ["2"] * filled}, index=index, dtype="str")
+    wanted = held.assign(row=np.arange(filled) + 2)
+    wanted[column.key] = ""
+    changes = [
+        model.Update(n, str(n), row and row + n, 100 + n, 0, {column.key: "2"}, {column.key: ""}) for n in range(count)
+    ]
+    mapping = columns_mapping(CODE, column, floors=FLOORS)
+    last_run = LastRun(filled, filled)
+    found = alarms(
+        wanted, held, mapping, seen=index, sheet_rows=filled, last_run=last_run, address=lambda row: f"a.csv:{row}",
+        changes=changes,
+    )  # fmt: skip
+    return list(found)
+
+
+@pytest.mark.parametrize(
+    ("count", "filled", "is_tripped"), [(10, 39, True), (10, 40, False), (9, 9, False), (40, 40, True), (0, 40, False)]
+)
+def test_a_column_that_loses_more_than_a_quarter_of_its_values_trips(count: int, filled: int, is_tripped: bool) -> None:
+    assert [problem.where for problem in _emptying(count, filled)] == (["guard Kind"] if is_tripped else [])
+
+
+def test_the_alarm_of_an_emptied_column_names_counts_limits_and_an_example() -> None:
+    assert _emptying(20, 40) == [
+        Problem(
+            "guard Kind",
+            "20 of 40 matched rows with a value (50%) would lose it, the limit is 25% from 10 on;"
+            ' e.g. a.csv:2: "B" → empty',
+            "was the column left out or not calculated? check the sheet; if it is meant, --allow DIGEST",
+        )
+    ]
+
+
+def test_what_the_mapping_sets_where_a_row_is_gone_and_options_that_are_taken_away_are_not_counted() -> None:
+    assert _emptying(40, 40, row=0) == []
+    sizes = Column("Sizes", Field(6, "Sizes", "multiselect", enums={2: "S"}), multi="remove")
+    assert _emptying(40, 40, column=sizes) == []
+
+
 # --- rows in another order, several alarms, many rows ---
 
 

@@ -202,7 +202,7 @@ def test_a_csv_file_says_what_a_workbook_says_as_text(tmp_path: Path) -> None:
     with path.open(encoding="utf-8-sig", newline="") as stream:
         assert list(csv.reader(stream))[1] == [
             "007",
-            "=1+1",
+            "'=1+1",
             "1388.5",
             "yes",
             "Salt & pepper",

@@ -6,12 +6,15 @@ faithfully is a problem with an address; what cannot be read at all is a SheetEr
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Collection
 from pathlib import Path
 
 from catalogsync.errors import SheetError
+from catalogsync.reader import limits
 from catalogsync.reader.detect import TEXT, find_type
 from catalogsync.reader.header import parse_header_rows
+from catalogsync.reader.lines import without_huge_cells
 from catalogsync.reader.shape import columns_named, is_place, shaped
 from catalogsync.reader.sheet import CellProblem, Fill, Hidden, ReadOptions, Sheet, column_index, column_letter
 from catalogsync.reader.text import read_text
@@ -42,6 +45,8 @@ def read_sheet(path: Path, options: ReadOptions = _DETECT, *, expect: Collection
     """
     path = Path(path)
     try:
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise SheetError(f"{path} is no file that can be read more than once. Give one that lies on a disk.")
         with path.open("rb") as file:
             start = file.read(_START_BYTES)
             if not start.strip():
@@ -51,8 +56,12 @@ def read_sheet(path: Path, options: ReadOptions = _DETECT, *, expect: Collection
                 if options.tab is not None:
                     raise SheetError(f"{path.name} is a text file and has no tab {options.tab!r}. Leave the tab out.")
                 file.seek(0)
-                return shaped(read_text(path, file.read(), options, expect), options)
-        return shaped(read_workbook(path, kind, options, expect), options)
+                data = file.read(limits.MOST_FILE_BYTES + 1)
+                if len(data) > limits.MOST_FILE_BYTES:
+                    most = limits.shown_bytes(limits.MOST_FILE_BYTES)
+                    raise limits.too_large(path.name, f"the file is larger than {most}")
+                return shaped(without_huge_cells(read_text(path, data, options, expect)), options)
+        return shaped(without_huge_cells(read_workbook(path, kind, options, expect)), options)
     except FileNotFoundError as error:
         raise SheetError(f"{path}: there is no such file.") from error
     except IsADirectoryError as error:

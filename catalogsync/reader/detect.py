@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 from catalogsync.errors import SheetError
+from catalogsync.reader.archive import check_archive
 from catalogsync.reader.xls import XlsError, root_names
 
 XLSX, XLS, ODS, TEXT = "XLSX workbook", "XLS workbook", "ODS workbook", "text"
@@ -76,6 +77,7 @@ def find_type(path: Path, start: bytes) -> str:
 
 def _zip_type(path: Path) -> str:
     try:
+        check_archive(path)
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
             mimetype = archive.read("mimetype")[:200].decode("latin-1") if "mimetype" in names else ""

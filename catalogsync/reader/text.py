@@ -11,7 +11,6 @@ import csv
 import io
 import itertools
 import re
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,8 +25,10 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
+from catalogsync.reader import limits
 from catalogsync.reader.encoding import Encoding, find_encoding
 from catalogsync.reader.header import HEAD_ROWS, Header, find_header, header_words, names_of
+from catalogsync.reader.lines import check_lines, check_problems, check_size, open_quotes
 from catalogsync.reader.sheet import (
     ERROR_TEXTS,
     CellProblem,
@@ -40,6 +41,7 @@ from catalogsync.reader.sheet import (
     is_blank,
     table_width,
 )
+from catalogsync.reader.textmark import without_text_mark, without_text_marks
 
 DELIMITERS = ",;\t|"
 HEAD_CHARACTERS = 1 << 16
@@ -78,6 +80,7 @@ def read_text(path: Path, data: bytes, options: ReadOptions, expect: Collection[
     del data
     if body.endswith(b"\x1a"):  # how DOS programs end a text
         body = body[:-1]
+    check_lines(path, body)
     first_line, delimiter = 1, options.delimiter
     announced = _announced_delimiter(body)
     if announced is not None:
@@ -87,7 +90,7 @@ def read_text(path: Path, data: bytes, options: ReadOptions, expect: Collection[
         raise SheetError(f"{path.name}: the delimiter must be one character, not {delimiter!r}.")
     if options.quote is not None and len(options.quote) > 1:
         raise SheetError(f"{path.name}: the quote must be one character or empty, not {options.quote!r}.")
-    with _long_fields():
+    with _field_limit():
         head, cut = _head(body)
         dialect = find_dialect(head, cut, delimiter, options.quote, expect)
         reading = _read(path, body, dialect, first_line, options, expect)
@@ -96,6 +99,7 @@ def read_text(path: Path, data: bytes, options: ReadOptions, expect: Collection[
             rival = _read(path, body, literal, first_line, options, expect)
             if _quotes_are_text(reading, rival):
                 dialect, reading = literal, rival
+                reading.records.problems += open_quotes(reading.records.columns, reading.records.lines, '"')
     return reading.sheet(path, body, encoding, dialect)
 
 
@@ -108,6 +112,9 @@ class _Reading:
 
     def sheet(self, path: Path, body: bytes, encoding: Encoding, dialect: Dialect) -> Sheet:
         columns, lines, problems = self.records.columns, self.records.lines, self.records.problems
+        check_problems(path, problems)
+        if b"'" in body:
+            columns = [without_text_marks(column) for column in columns]
         width = table_width(self.headers, columns)
         columns, headers = columns[:width], self.headers[:width]
         blank = blank_rows(columns, len(lines))
@@ -159,6 +166,7 @@ def _read(
 ) -> _Reading:
     wanted = options.header_rows
     starts, rows = _head_records(path, body, dialect, first_line, wanted)
+    rows = [[without_text_mark(text) for text in row] for row in rows]
     header = find_header(rows, expect) if wanted is None else Header(0, "as set", depth=len(wanted and rows))
     names = names_of(rows, header)
     named = max((number for number, name in enumerate(names, start=1) if name), default=0)
@@ -166,6 +174,7 @@ def _read(
     if below and named and all(len(row) == named for row in below):
         names = names[:named]  # delimiters at the end of the header line only
     start = starts[max(header.index, header.end - 1)]
+    check_size(path, body, start, len(names), dialect.delimiter)
     offset = _offset_of_line(body, start - first_line)
     has_header = header.depth > 0
     records = read_regular(body, offset, dialect, len(names), start, has_header=has_header)
@@ -302,6 +311,8 @@ def read_irregular(
     problems: list[CellProblem] = []
     records = _records(_lines(body, offset), dialect, first_line)
     for line, row in itertools.islice(records, int(has_header), None):
+        if len(problems) > limits.MOST_PROBLEMS:
+            break  # the sheet is refused
         if isinstance(row, str):
             problems.append(CellProblem(line, None, None, row, "mend the quotes in this line, or set --quote"))
             continue
@@ -328,7 +339,7 @@ def _to_columns(records: list[list[str]], blocks: list[list[pa.Array]]) -> None:
 
 
 def _wrong_width(line: int, row: Sequence[str], width: int) -> CellProblem:
-    start = " | ".join(row)
+    start = " | ".join(row[: _SHOWN_PROBLEM_CHARACTERS + 1])
     if len(start) > _SHOWN_PROBLEM_CHARACTERS:
         start = start[:_SHOWN_PROBLEM_CHARACTERS] + "…"
     return CellProblem(
@@ -395,6 +406,9 @@ def _records(lines: Iterator[str], dialect: Dialect, first_line: int) -> Iterato
 def _broken(error: csv.Error, first: int, last: int) -> str:
     if "unexpected end of data" in str(error):
         return "a quote opens in this line and never closes"
+    if "field limit" in str(error):
+        size = f"{limits.MOST_CELL_CHARACTERS:,} characters"
+        return f"a value begins in this line that is longer than {size}: a quote that never closes?"
     spread = f" (lines {first} to {last} would be one record)" if last > first else ""
     return f"a quote stands inside a quoted value{spread}"
 
@@ -419,8 +433,8 @@ def _lines(body: bytes, offset: int = 0) -> Iterator[str]:
 
 
 @contextmanager
-def _long_fields() -> Iterator[None]:
-    limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+def _field_limit() -> Iterator[None]:
+    limit = csv.field_size_limit(limits.MOST_CELL_CHARACTERS)
     try:
         yield
     finally:
@@ -472,7 +486,7 @@ def _evenness(records: Sequence[list[str] | str], expect: Collection[str]) -> tu
 def _blank_before_quotes(head: str, delimiter: str, quote: str) -> bool:
     """Whether a blank at the start of a value always comes before a quote, as in ``"1"; "name"``."""
     mark, between = re.escape(quote), re.escape(delimiter)
-    bare = re.sub(f"{mark}(?:[^{mark}]|{mark}{mark})*{mark}", "\0", head)
+    bare = re.sub(f"{mark}(?:[^{mark}]|{mark}{mark})*{mark}", "\0", head[:HEAD_CHARACTERS])
     after_blank = re.findall(f"{between} +(.)", bare, re.DOTALL)
     return bool(after_blank) and set(after_blank) == {"\0"}
 

@@ -1,7 +1,7 @@
 """XLSX, XLS and ODS workbooks as one table of text.
 
-Values come from python-calamine, in blocks of rows turned into columns; what it does not tell (error cells,
-formulas without a value, formats) comes from `marks`.
+Values come from python-calamine, of XLS from xlrd, in blocks of rows turned into columns; what they do not tell
+(error cells, formulas without a value, formats) comes from `marks`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import datetime
 import itertools
 import zipfile
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
+from xml.parsers.expat import ExpatError
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,8 @@ import python_calamine as calamine
 from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
-from catalogsync.reader.detect import ODS, XLS, encrypted
+from catalogsync.reader.books import Workbook, WorkbookSheet, open_book
+from catalogsync.reader.detect import ODS, encrypted
 from catalogsync.reader.header import HEAD_ROWS, Header, find_header, header_words, names_of, spread_out
 from catalogsync.reader.marks import Marks
 from catalogsync.reader.ods import ods_marks
@@ -42,7 +43,7 @@ from catalogsync.reader.sheet import (
     is_blank,
     table_width,
 )
-from catalogsync.reader.xls import XlsEncryptedError, XlsError, open_xls, xls_marks
+from catalogsync.reader.xls import XlsBook, XlsEncryptedError, XlsError
 from catalogsync.reader.xlsx import xlsx_marks
 
 EXACT_BELOW: Final = 10**15  # a double holds 15 decimal digits; beyond that the last ones may be made up
@@ -54,20 +55,21 @@ _TEXT_TYPE = pa.large_string()
 def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collection[str]) -> Sheet:
     """Read one tab of a workbook."""
     try:
-        marks_of = _marks_reader(path, kind)
-        with calamine.CalamineWorkbook.from_path(str(path)) as workbook:
+        with open_book(path, kind) as workbook:
             tab, sheet, chosen = _choose_tab(path, workbook, options, expect)
-            return _read_tab(path, kind, tab, sheet, chosen, marks_of(tab), options, expect)
+            return _read_tab(path, kind, tab, sheet, chosen, _marks(path, kind, workbook, tab), options, expect)
     except (calamine.PasswordError, XlsEncryptedError) as error:
         raise encrypted(path) from error
     except (
         calamine.CalamineError,
         zipfile.BadZipFile,
         ElementTree.ParseError,
+        ExpatError,
         XlsError,
         KeyError,
         EOFError,
         NotImplementedError,
+        OverflowError,  # a span of time of more days than there are
     ) as error:
         raise SheetError(
             f"{path.name} is an {kind} that is cut off or damaged ({error}). "
@@ -82,18 +84,13 @@ def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collectio
         ) from error
 
 
-def _marks_reader(path: Path, kind: str) -> Callable[[str], Marks]:
-    """What gets the marks of a tab.
-
-    An XLS is read by xlrd before calamine sees it: damage that xlrd refuses can make calamine panic, or take all
-    the memory there is and abort.
-    """
-    if kind == XLS:
-        return partial(xls_marks, open_xls(path))
-    return partial(ods_marks if kind == ODS else xlsx_marks, path)
+def _marks(path: Path, kind: str, workbook: Workbook, tab: str) -> Marks:
+    if isinstance(workbook, XlsBook):
+        return workbook.marks(tab)
+    return ods_marks(path, tab) if kind == ODS else xlsx_marks(path, tab)
 
 
-def _visible_tabs(workbook: calamine.CalamineWorkbook) -> list[str]:
+def _visible_tabs(workbook: Workbook) -> list[str]:
     return [
         sheet.name
         for sheet in workbook.sheets_metadata
@@ -102,8 +99,8 @@ def _visible_tabs(workbook: calamine.CalamineWorkbook) -> list[str]:
 
 
 def _choose_tab(
-    path: Path, workbook: calamine.CalamineWorkbook, options: ReadOptions, expect: Collection[str]
-) -> tuple[str, calamine.CalamineSheet, str]:
+    path: Path, workbook: Workbook, options: ReadOptions, expect: Collection[str]
+) -> tuple[str, WorkbookSheet, str]:
     if options.tab is not None:
         if options.tab not in workbook.sheet_names:
             raise SheetError(
@@ -135,7 +132,7 @@ def _choose_tab(
     )
 
 
-def _tab_problems(path: Path, workbook: calamine.CalamineWorkbook) -> list[Problem]:
+def _tab_problems(path: Path, workbook: Workbook) -> list[Problem]:
     visible = set(_visible_tabs(workbook))
     return [Problem(f"{path.name}!{name}", "tab" if name in visible else "hidden tab") for name in workbook.sheet_names]
 
@@ -153,7 +150,7 @@ class _Head:
     spread: list[Sequence[str]]
 
 
-def _head(sheet: calamine.CalamineSheet, wanted: tuple[int, ...] | None = None) -> _Head:
+def _head(sheet: WorkbookSheet, wanted: tuple[int, ...] | None = None) -> _Head:
     """The first rows that hold something; the header's only where it is `wanted`."""
     numbers: list[int] = []
     rows: list[list[str]] = []
@@ -171,7 +168,7 @@ def _head(sheet: calamine.CalamineSheet, wanted: tuple[int, ...] | None = None) 
     return _Head(numbers, rows, spread_out(rows, numbers, _merged(sheet), left))
 
 
-def _merged(sheet: calamine.CalamineSheet) -> tuple[Merged, ...]:
+def _merged(sheet: WorkbookSheet) -> tuple[Merged, ...]:
     return tuple(Merged(*first, *last) for first, last in sheet.merged_cell_ranges or ())
 
 
@@ -179,7 +176,7 @@ def _read_tab(
     path: Path,
     kind: str,
     tab: str,
-    sheet: calamine.CalamineSheet,
+    sheet: WorkbookSheet,
     chosen: str,
     marks: Marks,
     options: ReadOptions,
@@ -246,7 +243,7 @@ def _read_tab(
     )
 
 
-def _blocks(sheet: calamine.CalamineSheet, first: int) -> Iterator[tuple[int, list[list[Any]]]]:
+def _blocks(sheet: WorkbookSheet, first: int) -> Iterator[tuple[int, list[list[Any]]]]:
     rows = itertools.islice(sheet.iter_rows(), first, None)
     while block := list(itertools.islice(rows, _BLOCK_ROWS)):
         yield first, block

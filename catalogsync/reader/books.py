@@ -1,0 +1,383 @@
+"""Opens a workbook, each tab after a look at how much it really holds.
+
+calamine makes a table out of the first and the last cell that hold something, and copies a shared text into every
+cell that names it: a file of some kilobytes can ask for more memory than there is, which ends the process. So the
+XML is looked at before: quickly, and as a whole only where the quick look is not enough.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final
+from xml.parsers import expat
+
+import numpy as np
+import python_calamine as calamine
+from numpy.typing import NDArray
+
+from catalogsync.reader import limits
+from catalogsync.reader.detect import ODS, XLS
+from catalogsync.reader.xls import XlsBook, XlsSheet
+from catalogsync.reader.xlsx import tab_part
+
+_PIECE_BYTES = 1 << 22
+_LONGEST_TAG_BYTES = 1 << 16
+_SHARED = "xl/sharedStrings.xml"
+_MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
+_CELL_NAME: Final = re.compile("([A-Z]{1,3})([0-9]{1,7})", re.I)
+_SHARED_TEXT: Final = re.compile(rb"[<:]si[\s>/]")
+_STORED_VALUE: Final = re.compile(rb"<(?:[\w.-]+:)?v(?:\s[^>]*)?>\s*(\d{1,9})\s*<")
+
+
+def open_book(path: Path, kind: str) -> Workbook:
+    """A workbook as calamine gives it. Raises SheetError where it holds more than a sheet may."""
+    if kind == XLS:
+        return XlsBook(path)
+    if kind == ODS:
+        check_ods(path)
+        return calamine.CalamineWorkbook.from_path(str(path))
+    return XlsxBook(path)
+
+
+class XlsxBook:
+    """A workbook whose tabs are looked at before they are read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with zipfile.ZipFile(path) as archive:
+            self._shared_bytes = shared_text_bytes(path, archive)
+        self._budget = Budget(path.name)
+        self._book = calamine.CalamineWorkbook.from_path(str(path))
+        self.sheet_names = self._book.sheet_names
+        self.sheets_metadata = self._book.sheets_metadata
+        if len(self.sheet_names) > limits.MOST_TABS:
+            raise limits.too_large(path.name, f"it has more than {limits.MOST_TABS:,} tabs")
+
+    def get_sheet_by_name(self, name: str) -> calamine.CalamineSheet:
+        """A tab. Raises SheetError where the tabs that were asked for hold too much together."""
+        with zipfile.ZipFile(self._path) as archive, archive.open(tab_part(archive, name)) as xml:
+            look_at_tab(xml, self._shared_bytes, self._budget)
+        return self._book.get_sheet_by_name(name)
+
+    def __enter__(self) -> XlsxBook:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._book.close()
+
+
+Workbook = calamine.CalamineWorkbook | XlsxBook | XlsBook
+WorkbookSheet = calamine.CalamineSheet | XlsSheet
+
+
+class Budget:
+    """What is left of the ceilings while one tab after another is looked at."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._cells = limits.MOST_CELLS
+        self._text_bytes = limits.MOST_TEXT_BYTES
+        self._xml_bytes = limits.MOST_UNPACKED_BYTES
+
+    def take_xml(self, count: int) -> None:
+        """So much is going to be read."""
+        self._xml_bytes -= count
+        if self._xml_bytes < 0:
+            raise limits.too_large(self._where, "its tabs are one part many times over")
+
+    def allows(self, cells: int, text_bytes: int) -> bool:
+        """Whether so much is left."""
+        return cells <= self._cells and text_bytes <= self._text_bytes
+
+    def take(self, cells: int, text_bytes: int) -> None:
+        """Use so much up. Raises SheetError where it is not there."""
+        if cells > self._cells:
+            most = f"{limits.MOST_CELLS:,}"
+            raise limits.too_large(self._where, f"rows times columns of what it holds are more than {most} cells")
+        if text_bytes > self._text_bytes:
+            most = limits.shown_bytes(limits.MOST_TEXT_BYTES)
+            raise limits.too_large(self._where, f"its cells hold more than {most} of text")
+        self._cells -= cells
+        self._text_bytes -= text_bytes
+
+
+# --- XLSX: quickly -------------------------------------------------------------------------------------------
+
+
+def shared_text_bytes(path: Path, archive: zipfile.ZipFile) -> NDArray[np.int64]:
+    """For each shared text how long it can be at most: its XML. Empty where there are none."""
+    part = next((name for name in archive.namelist() if name.lower() == _SHARED.lower()), None)
+    if part is None:
+        return np.zeros(0, dtype=np.int64)
+    starts: list[NDArray[np.int64]] = []
+    offset = 0
+    with archive.open(part) as xml:
+        for data in _pieces(xml):
+            starts.append(_shared_texts(data) + offset)
+            offset += len(data) - _OVERLAP
+            if sum(map(len, starts)) > limits.MOST_CELLS:
+                raise limits.too_large(path.name, f"it stores more than {limits.MOST_CELLS:,} texts")
+    places = np.unique(np.concatenate([*starts, np.zeros(0, dtype=np.int64)]))
+    return np.diff(np.append(places, offset + _OVERLAP)).astype(np.int64)
+
+
+_OVERLAP = 4
+_NAME_ENDS = np.zeros(256, dtype=np.bool_)
+_NAME_ENDS[[32, 9, 10, 13, ord(">"), ord("/")]] = True
+_PREFIXED = re.compile(rb":c[\s>/]")
+_QUOTES = np.zeros(256, dtype=np.bool_)
+_QUOTES[[34, 39]] = True
+_LETTERS = np.zeros(256, dtype=np.int64)
+_LETTERS[65:91] = _LETTERS[97:123] = np.arange(1, 27)
+_DIGITS = np.full(256, -1, dtype=np.int64)
+_DIGITS[48:58] = np.arange(10)
+
+
+def _shared_texts(data: bytes) -> NDArray[np.int64]:
+    """Where a shared text begins."""
+    if b":si" in data:
+        return np.array([match.start() for match in _SHARED_TEXT.finditer(data)], dtype=np.int64)
+    octets = np.frombuffer(data, dtype=np.uint8)
+    opened = np.flatnonzero(octets[:-3] == ord("<"))
+    opened = opened[(octets[opened + 1] == ord("s")) & (octets[opened + 2] == ord("i"))]
+    return np.asarray(opened[_NAME_ENDS[octets[opened + 3]]], dtype=np.int64)
+
+
+def _pieces(xml: IO[bytes]) -> Iterator[bytes]:
+    """The XML in pieces; the last `_OVERLAP` bytes of one begin the next."""
+    tail = b"\n" * _OVERLAP
+    while chunk := xml.read(_PIECE_BYTES):
+        yield (data := tail + chunk)
+        tail = data[-_OVERLAP:]
+    yield tail + b"\n" * _OVERLAP
+
+
+def look_at_tab(xml: IO[bytes], shared_bytes: NDArray[np.int64], budget: Budget) -> None:
+    """Take what a tab holds from what is left. Raises SheetError where it is more; ExpatError for what is no XML."""
+    size = quick_size(xml, shared_bytes, budget)
+    if size is None or not budget.allows(*size):
+        xml.seek(0)
+        size = exact_size(xml, shared_bytes, budget)
+    budget.take(*size)
+
+
+def quick_size(xml: IO[bytes], shared_bytes: NDArray[np.int64], budget: Budget) -> tuple[int, int] | None:
+    """At most so many cells and bytes of shared text; None where the XML is of an unusual kind."""
+    rows = columns = cells = text_bytes = 0
+    longest = int(shared_bytes.max(initial=0))
+    rest = b""
+    first = True
+    while True:
+        chunk = xml.read(_PIECE_BYTES)
+        budget.take_xml(len(chunk))
+        if first and b"\0" in chunk[:4096]:
+            return None
+        first = False
+        data = rest + chunk
+        cut = data.rfind(b"<") if chunk else len(data)
+        if cut < 0 or len(data) - cut > _LONGEST_TAG_BYTES:
+            return None
+        found = _names_of_cells(data[:cut])
+        if found is None:
+            return None
+        count, below, right = found
+        cells, rows, columns = cells + count, max(rows, below), max(columns, right)
+        if count * longest + text_bytes > limits.MOST_TEXT_BYTES:
+            numbers = np.array(_STORED_VALUE.findall(data[:cut]) or [b"0"], dtype="S9").astype(np.int64)
+            text_bytes += int(shared_bytes[numbers[numbers < len(shared_bytes)]].sum())
+        else:
+            text_bytes += count * longest
+        rest = data[cut:]
+        if not chunk:
+            return max(cells, rows * columns), text_bytes
+
+
+def _names_of_cells(data: bytes) -> tuple[int, int, int] | None:
+    """How many cells there are, and the highest row and column among their names.
+
+    None where a cell has no name or is written in an unusual way.
+    """
+    if _PREFIXED.search(data):
+        return None
+    octets = np.frombuffer(data + b"\n" * 12, dtype=np.uint8)
+    opened = np.flatnonzero(octets == ord("<"))
+    opened = opened[octets[opened + 1] == ord("c")]
+    opened = opened[_NAME_ENDS[octets[opened + 2]]]
+    if not len(opened):
+        return 0, 0, 0
+    # The attribute r, as every program writes it: a blank, r, =, a quote. One in each cell's tag.
+    named = np.flatnonzero(octets == ord("="))
+    named = named[(octets[named - 1] == ord("r")) & _QUOTES[octets[named + 1]]]
+    named = named[_NAME_ENDS[octets[named - 2]]]
+    closing = np.flatnonzero(octets == ord(">"))
+    first, after = np.searchsorted(named, opened), np.searchsorted(closing, opened)
+    if after[-1] == len(closing) or (np.searchsorted(named, closing[after]) - first != 1).any():
+        return None
+    return _highest(octets, named[first] + 2, len(opened))
+
+
+def _highest(octets: NDArray[np.uint8], places: NDArray[np.int64], count: int) -> tuple[int, int, int] | None:
+    column = np.zeros(len(places), dtype=np.int64)
+    row = np.zeros(len(places), dtype=np.int64)
+    places = places.copy()
+    for _ in range(3):
+        letters = _LETTERS[octets[places]]
+        column = np.where(letters > 0, column * 26 + letters, column)
+        places += letters > 0
+    for _ in range(7):
+        digits = _DIGITS[octets[places]]
+        row = np.where(digits >= 0, row * 10 + digits, row)
+        places += digits >= 0
+    if not (_QUOTES[octets[places]] & (column > 0) & (row > 0)).all():
+        return None
+    return count, int(row.max()), int(column.max())
+
+
+# --- XLSX: as a whole ----------------------------------------------------------------------------------------
+
+
+def exact_size(xml: IO[bytes], shared_bytes: NDArray[np.int64], budget: Budget) -> tuple[int, int]:
+    """Cells and bytes of shared text that a tab really holds; cells with a style and nothing else do not count."""
+    walk = _Cells(shared_bytes)
+    parser = walk.parser
+    while chunk := xml.read(_PIECE_BYTES):
+        budget.take_xml(len(chunk))
+        parser.Parse(chunk, False)
+    parser.Parse(b"", True)
+    return max(walk.count, walk.rows * walk.columns), walk.text_bytes
+
+
+class _Cells:
+    """Follows the cells of a tab."""
+
+    def __init__(self, shared_bytes: NDArray[np.int64]) -> None:
+        self.count = self.rows = self.columns = self.text_bytes = 0
+        self._shared_bytes = shared_bytes
+        self._row = self._column = 0
+        self._is_shared = self._in_value = self._is_filled = False
+        self._number = ""
+        self.parser = expat.ParserCreate()
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        name = name.rpartition(":")[2]
+        if name == "row":
+            given = attributes.get("r", "")
+            self._row = int(given) if given.isdecimal() and len(given) < 8 else self._row + 1
+            self._column = 0
+        elif name == "c":
+            found = _CELL_NAME.fullmatch(attributes.get("r", ""))
+            if found:
+                self._row = int(found[2])
+                self._column = 0
+                for letter in found[1].upper():
+                    self._column = self._column * 26 + ord(letter) - 64
+            elif "r" in attributes:
+                raise zipfile.BadZipFile(f"there is no cell {attributes['r'][:20]}")
+            else:
+                self._column += 1
+            self._is_shared = attributes.get("t") == "s"
+            self._is_filled = False
+        elif name in ("v", "is"):
+            self._is_filled = True
+            self._in_value, self._number = name == "v", ""
+
+    def _text(self, text: str) -> None:
+        if self._in_value and len(self._number) < 20:
+            self._number += text[:20]
+
+    def _end(self, name: str) -> None:
+        name = name.rpartition(":")[2]
+        if name == "v":
+            self._in_value = False
+        elif name == "c" and self._is_filled:
+            if self._row > _MOST_ROWS or self._column > _MOST_COLUMNS:
+                raise zipfile.BadZipFile(f"a cell stands in row {self._row}, column {self._column}")
+            self.count += 1
+            self.rows, self.columns = max(self.rows, self._row), max(self.columns, self._column)
+            number = self._number.strip()
+            if self._is_shared and number.isdecimal() and int(number) < len(self._shared_bytes):
+                self.text_bytes += int(self._shared_bytes[int(number)])
+
+
+# --- ODS -----------------------------------------------------------------------------------------------------
+
+
+def check_ods(path: Path) -> None:
+    """All tabs of an ODS, as calamine reads them all: what a cell or a row that is repeated comes to."""
+    walk = _Repeats(Budget(path.name))
+    with zipfile.ZipFile(path) as archive, archive.open("content.xml") as xml:
+        while chunk := xml.read(_PIECE_BYTES):
+            walk.parser.Parse(chunk, False)
+        walk.parser.Parse(b"", True)
+
+
+class _Repeats:
+    """Follows the rows of all tabs and takes what they come to."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._rows = self._columns = self._tabs = 0
+        self._row_times = self._cell_times = 1
+        self._column = self._last_column = self._row_bytes = 0
+        self._is_filled = False
+        self._in_paragraph = 0
+        self._bytes = self._passed_rows = 0
+        self.parser = expat.ParserCreate()
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text
+
+    def _start(self, name: str, attributes: dict[str, Any]) -> None:
+        if name in ("table:table-cell", "table:covered-table-cell"):
+            self._cell_times = _times(attributes, "columns")
+            self._is_filled = "office:value-type" in attributes or "table:formula" in attributes
+            self._bytes = sum(map(len, attributes.values())) if self._is_filled else 0
+        elif name == "table:table-row":
+            self._row_times = _times(attributes, "rows")
+            self._column = self._last_column = self._row_bytes = 0
+        elif name == "text:p":
+            self._in_paragraph += 1
+        elif name == "table:table":
+            self._tabs += 1
+            self._rows = self._columns = self._passed_rows = 0
+            if self._tabs > limits.MOST_TABS:
+                raise limits.too_large("the workbook", f"it has more than {limits.MOST_TABS:,} tabs")
+
+    def _text(self, text: str) -> None:
+        if self._in_paragraph:
+            self._is_filled = True
+            self._bytes += len(text)
+
+    def _end(self, name: str) -> None:
+        if name in ("table:table-cell", "table:covered-table-cell"):
+            self._column += self._cell_times
+            if self._is_filled:
+                self._last_column = self._column
+                self._row_bytes += self._bytes * self._cell_times
+            self._is_filled, self._bytes = False, 0
+        elif name == "text:p":
+            self._in_paragraph -= 1
+        elif name == "table:table-row":
+            self._passed_rows += self._row_times
+            if self._last_column:
+                self._rows, self._columns = self._passed_rows, max(self._columns, self._last_column)
+                if not self._budget.allows(self._rows * self._columns, 0):  # no need to read on
+                    self._budget.take(self._rows * self._columns, 0)
+                self._budget.take(0, self._row_bytes * self._row_times)
+        elif name == "table:table":
+            self._budget.take(self._rows * self._columns, 0)
+            self._rows = self._columns = 0
+
+
+def _times(attributes: dict[str, str], of: str) -> int:
+    given = attributes.get(f"table:number-{of}-repeated", "1").strip()
+    return max(1, int(given)) if given.isdecimal() and len(given) < 12 else 1 if len(given) < 12 else 10**12
