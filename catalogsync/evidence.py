@@ -5,8 +5,9 @@ Every reading goes through the parsers of fields.py, so that what is proposed is
 
 from __future__ import annotations
 
+import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -61,6 +62,8 @@ DATE_LAYOUTS = (
 SPLITS = (";", ",", "|", "/", "\n")
 MOST_TRIED = 400
 """So many distinct texts decide between settings; the chosen one is then read in full."""
+
+_SAMPLE = 60
 
 _LETTERS = re.compile(r"[^\W\d_]{3}")
 _URL = re.compile(r"(?:https?://|www\.)\S+", re.I)
@@ -175,10 +178,11 @@ class Evidence:
     @cached_property
     def is_counter(self) -> bool:
         """Whether the cells only number the rows: whole numbers, each one more than the one before."""
-        first = [text for text in self.cells.str.strip().head(200) if text]
-        if len(first) < 2 or not all(text.isdecimal() and len(text) < 10 for text in first):
+        first = [text for text in self.cells.str.strip().head(200) if text.isascii() and text.isdecimal()]
+        if len(first) < 2 or max(map(len, first)) > 9:
             return False
-        return all(int(after) == int(before) + 1 for before, after in pairwise(first))
+        steps = [int(after) - int(before) for before, after in pairwise(first)]
+        return steps.count(1) >= 0.9 * len(steps)
 
     def read_as(self, target: Field | None, subtype: str = "", known: frozenset[str] = frozenset()) -> Reading:
         """How the cells read as a field (None: the element's name), with the settings that read the most.
@@ -204,6 +208,9 @@ class Evidence:
             return Reading(1.0, trimmed.where(~trimmed.isin(empty), ""), empty=empty)
         settings, ask = self._settings(column)
         chosen = replace(column, **{_ATTRIBUTES.get(name, name): value for name, value in settings.items()})
+        if (share := self._share_of_sample(chosen)) < 0.2:
+            nothing = pd.Series("", index=self.cells.index, dtype="str")
+            return Reading(share, nothing, unread=tuple(map(str, self.texts.index[:5])))
         values, errors = self._parse(chosen, self.cells)
         trimmed = self.cells.str.strip()
         wrong = trimmed[trimmed.isin([text.strip() for text in errors])].value_counts()
@@ -220,10 +227,18 @@ class Evidence:
                 ask = f"several currencies stand in this column: say `currency: {' or '.join(sorted(currencies))}`"
         return Reading(share, values, written, empty, tuple(unread), ask)
 
-    def _parse(self, column: Column, cells: pd.Series) -> tuple[pd.Series, dict[str, fields.CellError]]:
-        if column.decimal == "," and self.is_number is not None and len(cells) == len(self.is_number):
+    def _share_of_sample(self, column: Column) -> float:
+        """What share of the first different texts can be read: few enough to try with every field."""
+        sample = pd.Series(
+            [str(text) for text in self.texts.index[:_SAMPLE] if not is_empty_word(str(text))], dtype="str"
+        )
+        return 1 - len(_parse(sample, column)[1]) / len(sample) if len(sample) else 1.0
+
+    def _parse(self, column: Column, cells: pd.Series) -> tuple[pd.Series, Collection[str]]:
+        """The cells as canonical text, and the texts that could not be read. Stored numbers have a point."""
+        if column.decimal == "," and self.is_number is not None:
             cells = cells.where(~self.is_number, cells.str.replace(".", ",", regex=False))
-        return fields.parse_column(cells, column)
+        return _parse(cells, column)
 
     def _settings(self, column: Column) -> tuple[dict[str, Any], str]:
         """The settings under which the most of the first distinct texts can be read; none where none are needed."""
@@ -232,7 +247,7 @@ class Evidence:
         tried = tried.head(MOST_TRIED)
 
         def unread(**settings: Any) -> int:
-            return len(fields.parse_column(tried, replace(column, **settings))[1])
+            return len(_parse(tried, replace(column, **settings))[1])
 
         if not len(tried) or not (left := unread()):
             return {}, ""
@@ -258,6 +273,26 @@ class Evidence:
 
 
 _ATTRIBUTES = {"format": "formats"}
+
+
+def _parse(cells: pd.Series, column: Column) -> tuple[pd.Series, Collection[str]]:
+    """As `fields.parse_column`, without its costly words on labels that name no option."""
+    if column.type not in fields.OPTION_TYPES or column.field is None:
+        return fields.parse_column(cells, column)
+    enums = column.field.enums
+    known = {_folded(caption) for caption in enums.values()} | {str(id_) for id_ in enums}
+    split = column.split if column.type == "multiselect" else ""
+    unknown = {
+        text
+        for text in cells.unique()
+        if any(part.strip() and _folded(part) not in known for part in (text.split(split) if split else [text]))
+    }
+    values, errors = fields.parse_column(cells.where(~cells.isin(unknown), ""), column)
+    return values, unknown | set(errors)
+
+
+def _folded(label: str) -> str:
+    return " ".join(html.unescape(label).split()).casefold()
 
 
 def is_empty_word(text: str) -> bool:

@@ -208,7 +208,9 @@ class Scoring:
 
     def _likely_codes(self) -> dict[int, tuple[float, str]]:
         """Where no header says "code": the one column without a meaning of its own that holds different codes."""
-        if self._kinds["code"] or self._kinds["id"]:
+        if any(
+            column.filled and words.meaning(column.header).kinds & {"code", "id"} for column in self._columns.values()
+        ):
             return {}
         likely = [
             column.position

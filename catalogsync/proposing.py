@@ -5,6 +5,7 @@ Pure. What is proposed as sure stands above the confidence mark (matching.py); e
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from catalogsync import fields, model, words
 from catalogsync.evidence import Evidence, Reading, columns_of, field_type, is_empty_word
-from catalogsync.matching import MARK, Joined, Match, Scoring, Target, choose, targets_of
+from catalogsync.matching import Match, Scoring, Target, choose, targets_of
 from catalogsync.reader import Sheet
 
 CREATE_BELOW = 0.65
@@ -44,20 +45,11 @@ class Line:
 
 
 @dataclass(frozen=True)
-class NewField:
-    """A custom field that the sheet needs and the catalog lacks."""
-
-    position: int
-    name: str
-    type: str
-    options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Proposal:
     """A mapping as proposed. `key` is the address of the key's line, "" where no line can be a key.
 
-    `needs` are the columns without which a row is a title or a section. `notes` are about the mapping as a whole.
+    `lacking` are the fields that the sheet needs and the catalog lacks, each called as its column; `needs` the columns
+    without which a row is a title or a section. `notes` are about the mapping as a whole.
     """
 
     catalog_id: int
@@ -65,9 +57,14 @@ class Proposal:
     key: str
     key_notes: tuple[str, ...]
     lines: tuple[Line, ...]
-    lacking: tuple[NewField, ...]
+    lacking: tuple[model.NewField, ...]
     needs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """The share of the sheet's filled columns with a line above the mark."""
+        return len(self.sure) / len(self.lines) if self.lines else 0.0
 
     @property
     def sure(self) -> tuple[Line, ...]:
@@ -152,8 +149,10 @@ def _settings(column: Evidence, target: Target, reading: Reading, scoring: Scori
         if learned:
             settings["enums"] = learned
             unread = [label for label in unread if label not in learned]
-        near = {label: caption for label in unread if (caption := _near_caption(label, target))}
-        asks += [f"`enums: {{{label}: {caption}}}`?" for label, caption in list(near.items())[:3]]
+        near = {label: caption for label in unread[:50] if (caption := _near_caption(label, target))}
+        if near:
+            told = ", ".join(f"{label}: {caption}" for label, caption in list({**learned, **near}.items())[:12])
+            asks.append(f"or with `enums: {{{told}}}`?")
     if unread:
         shown = ", ".join(fields.quoted(text, 30) for text in unread[:3])
         more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
@@ -191,7 +190,7 @@ def _near_caption(label: str, target: Target) -> str:
     mine = set(words.plain_words(label))
     enums = target.field.enums if target.field else {}
     near = []
-    for caption in map(str, enums.values()):
+    for caption in map(html.unescape, enums.values()):
         yours = set(words.plain_words(caption))
         if mine and yours and (mine <= yours or yours <= mine):
             near.append(caption)
@@ -327,7 +326,7 @@ def _oddness(filled: NDArray[np.bool_], without: NDArray[np.bool_], key: Evidenc
 # --- fields that the catalog lacks ---------------------------------------------------------------------------
 
 
-def _lacking(lines: Sequence[Line], columns: Sequence[Evidence]) -> Iterator[NewField]:
+def _lacking(lines: Sequence[Line], columns: Sequence[Evidence]) -> Iterator[model.NewField]:
     """A field for each column that has a header of its own, holds something, and is like no field."""
     has_name = any(line.is_sure and line.target is not None and line.target.field is None for line in lines)
     for line in lines:
@@ -339,12 +338,4 @@ def _lacking(lines: Sequence[Line], columns: Sequence[Evidence]) -> Iterator[New
             continue
         type_, options = field_type(column, meaning.kinds)
         if type_:
-            yield NewField(column.position, column.header, type_, options)
-
-
-def confidence(proposal: Proposal) -> float:
-    """The share of the sheet's filled columns with a line above the mark."""
-    return len(proposal.sure) / len(proposal.lines) if proposal.lines else 0.0
-
-
-__all__ = ["MARK", "Joined", "Line", "NewField", "Proposal", "confidence", "propose"]
+            yield model.NewField(column.header, type_, options)

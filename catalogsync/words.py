@@ -70,6 +70,7 @@ SAME_SOUND = 0.9
 SAME_MEANING = 0.85
 
 
+@functools.lru_cache(maxsize=16384)
 def plain_words(text: str) -> tuple[str, ...]:
     """A text as comparable words: small letters, no accents (й and ї stay), no signs, camelCase split."""
     spaced = _CAMEL.sub(
@@ -89,6 +90,7 @@ def _without_accents(char: str) -> str:
     return "".join(part for part in unicodedata.normalize("NFD", char) if not unicodedata.combining(part))
 
 
+@functools.lru_cache(maxsize=16384)
 def sound(text: str) -> str:
     """Cyrillic and its transliterations as one spelling, without blanks: ``Цена`` and ``Tsena`` are ``cena``."""
     latin = "".join(_CYRILLIC.get(char, char) for char in "".join(plain_words(text)))

@@ -16,17 +16,18 @@ PACKAGE = Path(catalogsync.__file__).parent
 
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model"),
-    ("base", "fields", "plan", "reader", "state", "stopping", "lock", "readback", "yamlfile", "api.dialect"),
-    ("threeway", "api.wire", "api.pages", "api.reading"),
-    ("api.v2_answers",),
+    ("base", "fields", "plan", "reader", "state", "stopping", "lock", "readback", "yamlfile", "words", "api.dialect"),
+    ("threeway", "evidence", "api.wire", "api.pages", "api.reading"),
+    ("matching", "api.v2_answers", "api.fields_v4"),
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),
     ("mapping", "tables", "wording", "differ", "guards", "workbook", "journal", "api.v4", "api.transport", "api.auth"),
-    ("api.client",),
+    ("proposing", "api.client"),
+    ("mappingtext",),
     ("settling", "looking", "outbox"),
     ("writer",),
     ("runs", "undoing"),
-    ("sync",),
+    ("sync", "drafting"),
     ("cli",),
     ("__main__",),
 )
