@@ -80,6 +80,7 @@ DAMAGED_CODE = r"\s*[+-]?\d+(?:[.,]\d+)?[eE]\+?\d+\s*"
 """A code that Excel shortened, as in ``8.80609E+12``: its last digits are gone for good."""
 
 _EXPONENT = re.compile(DAMAGED_CODE)
+_WORDS = re.compile(r'[^\d\n"\\`]{1,40}')
 _LONGEST_NUMBER = 100
 """No number that people write is longer, and `_NUMBER` takes quadratic time on what only looks like one."""
 
@@ -147,7 +148,8 @@ def parse_number(text: str, column: Column) -> str:
     """
     if _CANONICAL.fullmatch(text) and not (column.decimal == "," and "." in text):
         return text
-    wrong = CellError(f"{quoted(text)} is not a number")
+    words = f'if that means no value: `empty: "{text.strip()}"`' if _WORDS.fullmatch(text) else ""
+    wrong = CellError(f"{quoted(text)} is not a number", words)
     if len(text) > _LONGEST_NUMBER:
         raise wrong
     match = _NUMBER.fullmatch(text.strip())
@@ -182,7 +184,8 @@ def parse_number(text: str, column: Column) -> str:
 # --- options -------------------------------------------------------------------------------------------------
 
 
-def _folded(label: str) -> str:
+def folded(label: str) -> str:
+    """A label as it is compared where case, blanks and entities make no difference."""
     return " ".join(html.unescape(label).split()).casefold()
 
 
@@ -196,7 +199,7 @@ def option_id(label: str, column: Column) -> int:
         return column.labels[label]
     enums = column.field.enums if column.field else {}
     found = [id_ for id_, caption in enums.items() if html.unescape(caption).strip() == html.unescape(label)]
-    found = found or [id_ for id_, caption in enums.items() if _folded(caption) == _folded(label)]
+    found = found or [id_ for id_, caption in enums.items() if folded(caption) == folded(label)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -418,7 +421,8 @@ def parse_column(cells: pd.Series, column: Column) -> tuple[pd.Series, dict[str,
     parsed: list[str] = []
     for text in texts:
         try:
-            parsed.append(parse(text, column) if text.strip() else "")
+            is_empty = not text.strip() or (column.empties and folded(text) in column.empties)
+            parsed.append("" if is_empty else parse(text, column))
         except CellError as error:
             errors[text] = error
             parsed.append("")

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 
 from catalogsync import fields, model
 from catalogsync.errors import MappingError, Problem
-from catalogsync.reader.sheet import column_index, column_letter, tidy_header
+from catalogsync.reader import Fill, Hidden, ReadOptions, column_letter, columns_named, is_place, parse_header_rows
+from catalogsync.reader.sheet import tidy_header
 from catalogsync.yamlfile import YamlFile, YamlPath, did_you_mean, read_yaml
 
-_BY_LETTER = re.compile(r"column ([A-Z]{1,3})")
 _PRICE_MOVES_PERCENT = 50.0
 _L = TypeVar("_L", bound=model.Limit)
 
@@ -47,8 +47,10 @@ class ColumnSpec(_Strict):
     format: tuple[str, ...] = ()
     moves: str = ""
     shuffled: model.Shuffled = "refuse"
+    empty: tuple[str, ...] = ()
+    fill: Fill | None = None
 
-    @field_validator("format", mode="before")
+    @field_validator("format", "empty", mode="before")
     @classmethod
     def _one_or_several(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
@@ -70,7 +72,25 @@ class ReadSpec(_Strict):
     encoding: str = ""
     delimiter: str = ""
     quote: str | None = None
-    header_row: str = ""
+    header_row: tuple[int, ...] | None = None
+    hidden: Hidden | None = None
+    needs: tuple[str, ...] | None = None
+
+    @field_validator("header_row", mode="before")
+    @classmethod
+    def _rows(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse_header_rows(value)
+        except ValueError:
+            what = f"{fields.quoted(value)} is not the header's row: one as in 3, two or three as in 5-6, or none"
+            raise ValueError(what) from None
+
+    @field_validator("needs", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
 
 class MissingSpec(_Strict):
@@ -138,8 +158,23 @@ class MappingFile(_Strict):
 
     @property
     def headers(self) -> tuple[str, ...]:
-        """Every header of the sheet that the mapping names; columns addressed by letter have none."""
-        return tuple(header for header in self.columns if not _BY_LETTER.fullmatch(header))
+        """Every header of the sheet that the mapping names; columns addressed by their place have none."""
+        return tuple(header for header in self.columns if not is_place(header))
+
+    def read_options(self, given: ReadOptions) -> ReadOptions:
+        """How the sheet is read: what is `given` wins over the mapping's ``read:``."""
+        spec = self.read
+        fill = {header: column.fill for header, column in self.columns.items() if column.fill}
+        return ReadOptions(
+            tab=given.tab or self.sheet or None,
+            encoding=given.encoding or spec.encoding or None,
+            delimiter=given.delimiter or spec.delimiter or None,
+            quote=spec.quote if given.quote is None else given.quote,
+            header_rows=spec.header_row if given.header_rows is None else given.header_rows,
+            hidden=given.hidden or spec.hidden,
+            needs=spec.needs if given.needs is None else given.needs,
+            fill=fill,
+        )
 
     def problem(self, path: YamlPath, what: str, hint: str = "") -> Problem:
         """A problem at a key of this file."""
@@ -238,6 +273,7 @@ def _column(
         timezone=_zone(file, at, schema, field, problems),
         moves_percent=_moves_percent(file, at, spec, field, problems),
         shuffled=spec.shuffled,
+        empties=frozenset(map(fields.folded, spec.empty)),
     )
     problems += _misfits(file, at, column, spec)
     labels = dict(_labels(file, at, column, spec, problems))
@@ -245,20 +281,17 @@ def _column(
 
 
 def _position(file: MappingFile, at: YamlPath, header: str, headers: Sequence[str], problems: list[Problem]) -> int:
-    """Where a header stands in the sheet. ``column D`` addresses a column by its letter."""
-    places = [i for i, name in enumerate(headers) if name == header]
+    """Where a header stands in the sheet."""
+    places = columns_named(headers, header)
     if len(places) == 1:
         return places[0]
     if places:
         letters = ", ".join(column_letter(i) for i in places)
-        hint = f"say which: `column {column_letter(places[0])}`"
+        hint = f"say which: `{header} #1` or `column {column_letter(places[0])}`"
         problems.append(
             file.problem(at, f"the sheet has {fields.quoted(header)} {len(places)} times ({letters})", hint)
         )
         return -1
-    by_letter = _BY_LETTER.fullmatch(header)
-    if by_letter and column_index(by_letter[1]) < len(headers):
-        return column_index(by_letter[1])
     known = [name for name in headers if name]
     problems.append(file.problem(at, f"the sheet has no column {fields.quoted(header)}", did_you_mean(header, known)))
     return -1

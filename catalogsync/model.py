@@ -80,7 +80,8 @@ class Column:
 
     `field` is None for the element's name. `labels` maps what the sheet writes to option ids, and is
     consulted before the captions. `position` is the sheet column, -1 where there is no sheet.
-    `moves_percent` is the most by which the typical value may move in one run, None for any.
+    `moves_percent` is the most by which the typical value may move in one run, None for any. `empties` are texts
+    that stand for an empty cell, folded as by `fields.folded`.
     """
 
     header: str
@@ -100,6 +101,7 @@ class Column:
     timezone: str = ""
     moves_percent: float | None = None
     shuffled: Shuffled = "refuse"
+    empties: frozenset[str] = frozenset()
 
     @property
     def type(self) -> str:

@@ -9,7 +9,6 @@ export   catalog → client → existing table → workbook
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from catalogsync import base as bases
 from catalogsync import differ, fields, guards, runs, tables, threeway, undoing, workbook, writer
 from catalogsync.api.client import Client
 from catalogsync.base import Base
-from catalogsync.errors import GuardRefused, MappingError, Problem, RowsRejected, StalePlan, UserError
+from catalogsync.errors import GuardRefused, Problem, RowsRejected, StalePlan, UserError
 from catalogsync.journal import Journal, Run
 from catalogsync.mapping import MappingFile, load_mapping, resolve
 from catalogsync.model import Add, Catalog, Ceiling, Column, Delete, Schema, Update
@@ -89,7 +88,7 @@ def plan(
     options, watch = options or PlanOptions(), watch or Watch()
     file = load_mapping(mapping_path)
     watch.step(f"Reading {sheet_path.name}", None)
-    sheet = read_sheet(sheet_path, _read_options(file, options.read), expect=file.headers)
+    sheet = read_sheet(sheet_path, file.read_options(options.read), expect=file.headers)
     catalog = client.catalog(file.catalog)
     schema = _schema(client, catalog, file)
     mapping = resolve(file, schema, sheet.headers)
@@ -174,20 +173,6 @@ def _fetch(client: Client, journal: Journal, schema: Schema, columns: tuple[Colu
     elements = client.elements(schema, columns, expected_rows=expected_rows, progress=watch.count)
     journal.remember_count(schema.account_id, schema.catalog_id, len(elements))
     return elements
-
-
-def _read_options(file: MappingFile, given: ReadOptions) -> ReadOptions:
-    spec = file.read
-    if spec.header_row and not re.fullmatch("[1-9][0-9]{0,8}", spec.header_row):
-        problem = file.problem(("read", "header_row"), f"{fields.quoted(spec.header_row)} is not a row number")
-        raise MappingError(f"{file.path}: the mapping is not valid", [problem])
-    return ReadOptions(
-        tab=given.tab or file.sheet or None,
-        encoding=given.encoding or spec.encoding or None,
-        delimiter=given.delimiter or spec.delimiter or None,
-        quote=given.quote if given.quote is not None else spec.quote,
-        header_row=given.header_row or (int(spec.header_row) if spec.header_row else None),
-    )
 
 
 def _schema(client: Client, catalog: Catalog, file: MappingFile | None) -> Schema:

@@ -149,11 +149,22 @@ def desired_table(sheet: Sheet, mapping: model.Mapping) -> Desired:
         table=table[rows.good],
         rejected=tuple(rows.rejected),
         warnings=tuple(rows.warnings),
-        seen=pd.Index(keys[rows.readable].unique(), dtype="str"),
+        seen=pd.Index(keys[rows.readable].unique(), dtype="str").union(_skipped_keys(sheet, mapping), sort=False),
         sheet_rows=count + lost_records,
         rejected_rows=int((~rows.good).sum()) - rows.dropped_rows + lost_records,
         unreadable_rows=int((~rows.readable).sum()) + lost_records,
     )
+
+
+def _skipped_keys(sheet: Sheet, mapping: model.Mapping) -> pd.Index:
+    """The keys in rows that are no products: a product whose row was taken for a title is not missing."""
+    if sheet.skipped is None:
+        return pd.Index([], dtype="str")
+    columns = {column.key: column for alternative in mapping.keys for column in alternative}
+    parsed = {key: fields.parse_column(sheet.skipped.cells[c.position], c)[0] for key, c in columns.items()}
+    keys = row_keys(pd.DataFrame(parsed), mapping.keys)
+    found: pd.Index = pd.Index(keys[keys != ""].unique(), dtype="str")
+    return found
 
 
 def _reject_unread_cells(rows: _Rows, mapping: model.Mapping, key_columns: set[str]) -> None:

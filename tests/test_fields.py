@@ -118,8 +118,6 @@ def test_a_number_as_people_write_it(type_: str, text: str, decimal: str, canoni
 @pytest.mark.parametrize(
     ("text", "decimal"),
     [
-        ("abc", ""),
-        ("-", ""),
         ("1.2.3", ""),
         ("12 34", ""),
         ("1 2345", ""),
@@ -136,8 +134,6 @@ def test_a_number_as_people_write_it(type_: str, text: str, decimal: str, canoni
         ("5 EUR/kg", ""),
         ("٣", ""),
         ("1\n000", ""),
-        ("NaN", ""),
-        ("Infinity", ""),
         ("0x10", ""),
         ("1_000", ""),
         ("9" * 101 + ".0", ""),
@@ -145,6 +141,21 @@ def test_a_number_as_people_write_it(type_: str, text: str, decimal: str, canoni
 )
 def test_what_is_no_number_is_refused(text: str, decimal: str) -> None:
     assert refusal(text, column("numeric", decimal=decimal)) == (f"{fields.quoted(text)} is not a number", "")
+
+
+@pytest.mark.parametrize("text", ["abc", "-", "NaN", "Infinity", "по запиту"])
+def test_a_word_in_a_column_of_numbers_may_mean_no_value(text: str) -> None:
+    hint = f'if that means no value: `empty: "{text}"`'
+    assert refusal(text, column("numeric")) == (f"{fields.quoted(text)} is not a number", hint)
+
+
+@pytest.mark.parametrize("kind", ["text", "numeric", "date", "checkbox", "select", "multiselect"])
+def test_the_texts_that_the_mapping_declares_empty_are_empty_cells(kind: str) -> None:
+    empties = frozenset(map(fields.folded, ["По запиту", "-", "н.д."]))
+    cells = pd.Series([" по  запиту", "-", "Н.Д.", "", "- 5"], dtype="str")
+    values, errors = fields.parse_column(cells, column(kind, empties=empties))
+    assert list(values[:4]) == [""] * 4
+    assert "- 5" in errors or (kind, values[4]) == ("text", "- 5")
 
 
 @pytest.mark.parametrize("text", ["1,5", "1,388.73", "1,388"])

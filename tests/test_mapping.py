@@ -108,7 +108,7 @@ def test_every_scalar_stays_the_text_that_was_written(tmp_path: Path) -> None:
         },
         "missing": {"action": "set", "set": {"Active": "no"}},
         "guards": {"delete": "5", "update": "50%"},
-        "read": {"encoding": "cp1251", "delimiter": ";", "quote": "", "header_row": "3"},
+        "read": {"encoding": "cp1251", "delimiter": ";", "quote": "", "header_row": (3,)},
     }
     assert file.path == tmp_path / "products.yaml"
 
@@ -395,7 +395,7 @@ HEADERS = ["Code", "Price", "Price", ""]
     ("line", "told"),
     [
         ("Prices: PRICE", 'the sheet has no column "Prices" (did you mean `Price`?)'),
-        ("Price: PRICE", 'the sheet has "Price" 2 times (B, C) (say which: `column B`)'),
+        ("Price: PRICE", 'the sheet has "Price" 2 times (B, C) (say which: `Price #1` or `column B`)'),
         ("column E: PRICE", 'the sheet has no column "column E" (known: Code, Price, Price)'),
         ("column d: PRICE", 'the sheet has no column "column d" (known: Code, Price, Price)'),
     ],

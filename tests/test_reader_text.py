@@ -256,16 +256,16 @@ def test_the_wider_of_two_usual_widths_is_the_table(tmp_path: Path) -> None:
 
 
 def test_without_titles_the_first_row_is_the_header(tmp_path: Path) -> None:
-    assert read_bytes(tmp_path, b"2023,2024\n1,2\n3,4\n").headers == ("2023", "2024")
+    assert read_bytes(tmp_path, b"Code,2024\n1,2\n3,4\n").headers == ("Code", "2024")
 
 
 def test_the_header_row_can_be_set(tmp_path: Path) -> None:
     body = b'x,y\n"a\nb",c\nSKU,Price\n1,2\n'
-    sheet = read_bytes(tmp_path, body, ReadOptions(header_row=4))
+    sheet = read_bytes(tmp_path, body, ReadOptions(header_rows=(4,)))
     assert (sheet.headers, sheet.rows.tolist()) == (("SKU", "Price"), [5])
 
 
 @pytest.mark.parametrize("line", [0, 3, 5, 99])
 def test_a_header_row_that_is_none_is_refused(tmp_path: Path, line: int) -> None:
     with pytest.raises(SheetError, match=f"line {line} cannot be the header row"):
-        read_bytes(tmp_path, b'x,y\n"a\nb",c\n\n', ReadOptions(header_row=line))
+        read_bytes(tmp_path, b'x,y\n"a\nb",c\n\n', ReadOptions(header_rows=(line,)))

@@ -324,14 +324,14 @@ def test_a_workbook_without_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SheetError, match="headers in row 1 and no rows below"):
         read_sheet(path)
     with pytest.raises(SheetError, match="row 7 cannot be the header row"):
-        read_sheet(path, ReadOptions(header_row=7))
+        read_sheet(path, ReadOptions(header_rows=(7,)))
 
 
 def test_the_header_row_can_be_set(tmp_path: Path) -> None:
     path = tmp_path / "prices.xlsx"
     with xlsxwriter.Workbook(path) as workbook:
         fill(workbook.add_worksheet("Prices"), ["x", "y"], [], ["SKU", "Price"], ["A", "1"])
-    sheet = read_sheet(path, ReadOptions(header_row=3))
+    sheet = read_sheet(path, ReadOptions(header_rows=(3,)))
     assert (sheet.headers, sheet.rows.tolist()) == (("SKU", "Price"), [4])
 
 

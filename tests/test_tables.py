@@ -65,35 +65,35 @@ def test_an_empty_sheet_gives_an_empty_table() -> None:
 
 def test_a_row_with_a_bad_cell_is_rejected_with_its_address_and_its_key_is_still_seen() -> None:
     made = desired_table(
-        sheet(HEADERS, ("7", "Oak", "x", "", ""), ("8", "Ash", "5", "", "")), columns_mapping(CODE, PRICE)
+        sheet(HEADERS, ("7", "Oak", "1x", "", ""), ("8", "Ash", "5", "", "")), columns_mapping(CODE, PRICE)
     )
-    assert made.rejected == (Problem("prices.csv:2 (Price)", '"x" is not a number'),)
+    assert made.rejected == (Problem("prices.csv:2 (Price)", '"1x" is not a number'),)
     assert (list(made.table.index), list(made.seen), _counts(made)) == (["8"], ["7", "8"], (2, 1, 0))
 
 
 def test_a_workbook_row_is_addressed_by_tab_and_cell() -> None:
-    read = sheet(HEADERS, ("7", "Oak", "x", "", ""), tab="Prices", first_row=17)
+    read = sheet(HEADERS, ("7", "Oak", "1x", "", ""), tab="Prices", first_row=17)
     _, told = only(columns_mapping(CODE, PRICE), read)
-    assert told == ['prices.xlsx!Prices!C17 (Price): "x" is not a number']
+    assert told == ['prices.xlsx!Prices!C17 (Price): "1x" is not a number']
 
 
 def test_every_bad_cell_of_a_row_is_told() -> None:
     price = Column("Price", FIELDS[1], position=2)
     note = Column("Note", FIELDS[11], position=3, blank="error")
-    _, told = only(columns_mapping(CODE, price, note), sheet(HEADERS, ("7", "Oak", "x", "", "")))
+    _, told = only(columns_mapping(CODE, price, note), sheet(HEADERS, ("7", "Oak", "1x", "", "")))
     assert told == [
-        'prices.csv:2 (Price): "x" is not a number',
+        'prices.csv:2 (Price): "1x" is not a number',
         "prices.csv:2 (Note): is empty (`blank: error` refuses that)",
     ]
 
 
 def test_a_blank_cell_is_an_error_where_the_mapping_says_so() -> None:
     strict = Column("Price", FIELDS[1], position=2, blank="error")
-    read = sheet(HEADERS, ("7", "Oak", "5", "", ""), ("8", "Ash", "  ", "", ""), ("9", "Elm", "x", "", ""))
+    read = sheet(HEADERS, ("7", "Oak", "5", "", ""), ("8", "Ash", "  ", "", ""), ("9", "Elm", "1x", "", ""))
     rows, told = only(columns_mapping(CODE, strict), read)
     assert list(rows) == ["7"]
     assert told == [
-        'prices.csv:4 (Price): "x" is not a number',
+        'prices.csv:4 (Price): "1x" is not a number',
         "prices.csv:3 (Price): is empty (`blank: error` refuses that)",
     ]
 
@@ -118,8 +118,8 @@ def test_a_row_without_key_is_rejected_and_then_nothing_is_missing() -> None:
 
 def test_a_key_that_cannot_be_read_is_unreadable_not_empty() -> None:
     number = Column("Code", FIELDS[2], position=0)
-    made = desired_table(sheet(HEADERS, ("x", "Oak", "5", "", "")), columns_mapping(number, NAME))
-    assert [str(problem) for problem in made.rejected] == ['prices.csv:2 (Code): "x" is not a number']
+    made = desired_table(sheet(HEADERS, ("1x", "Oak", "5", "", "")), columns_mapping(number, NAME))
+    assert [str(problem) for problem in made.rejected] == ['prices.csv:2 (Code): "1x" is not a number']
     assert (len(made.table), list(made.seen), _counts(made)) == (0, [], (1, 1, 1))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from catalogsync.api.client import Client
     from catalogsync.journal import Journal, Run
     from catalogsync.model import Schema
-    from catalogsync.reader import ReadOptions
+    from catalogsync.reader import Hidden, ReadOptions
     from catalogsync.runs import Recovered
     from catalogsync.sync import Watch
     from catalogsync.writer import WriteOptions
@@ -64,6 +64,22 @@ class CeilingType(click.ParamType[Ceiling]):
             self.fail(f"{value!r} is not a count or a percentage", param, ctx)
 
 
+class HeaderRowsType(click.ParamType[tuple[int, ...]]):
+    """The header's rows."""
+
+    name = "N|N-M|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        from catalogsync.reader import parse_header_rows
+
+        if isinstance(value, tuple):
+            return value
+        try:
+            return parse_header_rows(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no row (3), no two or three rows (5-6) and not none", param, ctx)
+
+
 def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator, in the order they are listed."""
 
@@ -88,7 +104,9 @@ read_options = options(
     option("--encoding", help="The text file's encoding, such as cp1251."),
     option("--delimiter", help="The text file's delimiter; “tab” for a tab."),
     option("--quote", help="The text file's quote character; “none” where quotes are text."),
-    option("--header-row", type=click.IntRange(min=1), help="The row or line of the headers, 1-based."),
+    option("--header-row", type=HeaderRowsType(), help="The row or line of the headers: 3, 5-6 for two, or none."),
+    option("--hidden", type=click.Choice(["read", "skip"]), help="What becomes of hidden rows; read by default."),
+    option("--needs", multiple=True, metavar="COLUMN", help="Rows where this column is blank are no products."),
 )
 plan_options = options(
     option("--strict", is_flag=True, help="Refuse the whole sheet when any row has a problem."),
@@ -118,7 +136,13 @@ yes_option = option("--yes", env=False, is_flag=True, help="Do not ask.")
 
 
 def read_options_of(
-    tab: str | None, encoding: str | None, delimiter: str | None, quote: str | None, header_row: int | None
+    tab: str | None,
+    encoding: str | None,
+    delimiter: str | None,
+    quote: str | None,
+    header_row: tuple[int, ...] | None,
+    hidden: Hidden | None,
+    needs: tuple[str, ...],
 ) -> ReadOptions:
     """The reader's options from the flags."""
     from catalogsync.reader import ReadOptions
@@ -128,7 +152,9 @@ def read_options_of(
         encoding=encoding,
         delimiter={"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter),
         quote="" if quote == "none" else quote,
-        header_row=header_row,
+        header_rows=header_row,
+        hidden=hidden,
+        needs=needs or None,
     )
 
 

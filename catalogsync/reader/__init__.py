@@ -11,11 +11,25 @@ from pathlib import Path
 
 from catalogsync.errors import SheetError
 from catalogsync.reader.detect import TEXT, find_type
-from catalogsync.reader.sheet import CellProblem, ReadOptions, Sheet, column_index, column_letter
+from catalogsync.reader.header import parse_header_rows
+from catalogsync.reader.shape import columns_named, is_place, shaped
+from catalogsync.reader.sheet import CellProblem, Fill, Hidden, ReadOptions, Sheet, column_index, column_letter
 from catalogsync.reader.text import read_text
 from catalogsync.reader.workbook import read_workbook
 
-__all__ = ["CellProblem", "ReadOptions", "Sheet", "column_index", "column_letter", "read_sheet"]
+__all__ = [
+    "CellProblem",
+    "Fill",
+    "Hidden",
+    "ReadOptions",
+    "Sheet",
+    "column_index",
+    "column_letter",
+    "columns_named",
+    "is_place",
+    "parse_header_rows",
+    "read_sheet",
+]
 
 _START_BYTES = 1 << 16
 _DETECT = ReadOptions()
@@ -37,8 +51,8 @@ def read_sheet(path: Path, options: ReadOptions = _DETECT, *, expect: Collection
                 if options.tab is not None:
                     raise SheetError(f"{path.name} is a text file and has no tab {options.tab!r}. Leave the tab out.")
                 file.seek(0)
-                return read_text(path, file.read(), options, expect)
-        return read_workbook(path, kind, options, expect)
+                return shaped(read_text(path, file.read(), options, expect), options)
+        return shaped(read_workbook(path, kind, options, expect), options)
     except FileNotFoundError as error:
         raise SheetError(f"{path}: there is no such file.") from error
     except IsADirectoryError as error:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 Place = tuple[int, int]  # 0-based row and column
 PERCENT = -1
 BUILT_IN_PERCENTS = frozenset({9, 10})  # numbers of formats that need no code
@@ -24,6 +27,15 @@ class Marks:
     without_value: set[Place] = field(default_factory=set)
     zeros: dict[Place, int] = field(default_factory=dict)  # shown with at least so many digits
     percents: set[Place] = field(default_factory=set)
+    hidden: list[range] = field(default_factory=list)  # 0-based rows
+
+    def hidden_among(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which of the given 1-based rows are hidden."""
+        if not self.hidden or not len(rows):
+            return rows[:0]
+        last = int(rows[-1])
+        hidden = np.concatenate([np.arange(each.start, min(each.stop, last)) + 1 for each in self.hidden])
+        return rows[np.isin(rows, hidden)]
 
     def set_format(self, place: Place, telling: int) -> None:
         """Note what `telling_format` said of the format of a cell."""

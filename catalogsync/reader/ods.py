@@ -20,6 +20,7 @@ _OVERLAP_BYTES = 64
 _MOST_MARKS = 5_000_000
 _TELLING = re.compile(
     rb"""value-type=["'](?:error|percentage)["']|table:formula=|min-integer-digits=["'](?:[2-9]|\d\d)["']"""
+    rb"""|<table:table-row [^>]*table:visibility="""
 )
 
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
@@ -28,6 +29,7 @@ _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _NUMBER = "{urn:oasis:names:tc:opendocument:xmlns:datastyle:1.0}"
 _CALC = "{urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}"
+_HIDDEN = ("collapse", "filter")
 _CELLS = (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell")
 
 
@@ -91,7 +93,7 @@ class _Walk:
                 self._column_styles.append((_count(element, "columns"), style))
             elif tag == f"{_TABLE}table-row":
                 if self._inside:
-                    self._end_row(_count(element, "rows"))
+                    self._end_row(_count(element, "rows"), is_hidden=element.get(f"{_TABLE}visibility") in _HIDDEN)
                 element.clear()
 
     def _number_style(self, element: ElementTree.Element) -> None:
@@ -138,8 +140,10 @@ class _Walk:
                 return style
         return ""
 
-    def _end_row(self, repeated: int) -> None:
+    def _end_row(self, repeated: int, *, is_hidden: bool) -> None:
         rows = range(self._row, self._row + repeated)
+        if is_hidden:
+            self.marks.hidden.append(rows)
         if sum(len(columns) for columns, _what in self._found) * repeated > _MOST_MARKS:
             raise zipfile.BadZipFile("a row is repeated more often than a sheet has cells")
         for columns, what in self._found:

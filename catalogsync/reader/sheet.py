@@ -1,12 +1,12 @@
-"""What reading a sheet takes and gives: options, the table of text cells, addresses, and the header row."""
+"""What reading a sheet takes and gives: options, the table of text cells, and addresses."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-HEAD_ROWS = 50  # how many rows that hold something may precede the header row, itself included
 BLANKS = " \t\n\v\f\r\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
 BLANKS += "\u2028\u2029\u202f\u205f\u3000\ufeff"
 
@@ -24,22 +23,40 @@ ERROR_TEXTS = frozenset(
 )
 
 _BLANK_RUN = re.compile(f"[{BLANKS}]+")
-_NUMBER = re.compile(rf"[-+]?[\d.,'{BLANKS}]*\d[\d.,]*\s?%?")
+
+
+Hidden = Literal["read", "skip"]
+Fill = Literal["down", "merged"]
+
+
+class Merged(NamedTuple):
+    """A merged cell: its first and last row and column, 0-based."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
     """What a person says about a sheet; None means: find out.
 
-    `quote` is the quote character, ``""`` where quotes are ordinary text. `header_row` is the 1-based row
-    of the sheet, or the physical line of the file.
+    `quote` is the quote character, ``""`` where quotes are ordinary text. `header_rows` are the 1-based rows of
+    the sheet, or the physical lines of the file; none at all where the sheet has no headers. `hidden` says what
+    becomes of hidden rows. `needs` names columns that every product fills. `fill` maps a column to where its blank
+    cells get their text from: ``down``, the cell above, or ``merged``, the merged cell that covers them. Columns
+    are named by their headers or as in ``column D``.
     """
 
     tab: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
     quote: str | None = None
-    header_row: int | None = None
+    header_rows: tuple[int, ...] | None = None
+    hidden: Hidden | None = None
+    needs: tuple[str, ...] | None = None
+    fill: Mapping[str, Fill] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +74,19 @@ class CellProblem:
     hint: str
 
 
+def _no_rows() -> NDArray[np.int64]:
+    return np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Rows of a sheet that are no products: `cells` and `rows` as in Sheet, and for each row why, in a word."""
+
+    cells: pd.DataFrame
+    rows: NDArray[np.int64]
+    why: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Sheet:
     """One table of raw text, every cell with its address.
@@ -65,7 +95,8 @@ class Sheet:
     `cells` has columns 0..n-1 of dtype ``str``, ``""`` for empty and never a missing value. `rows` holds for
     each record its 1-based sheet row, or the physical line where it starts. `facts` tells what was detected.
     `numbers` says for each column that has any which cells were stored as numbers: those have a point as
-    decimal sign, whatever the sheet's language. Text files have none.
+    decimal sign, whatever the sheet's language. Text files have none. `skipped` are rows that are no products.
+    `hidden` are the numbers of hidden rows, as in `rows`; `merged` the merged cells.
     """
 
     path: Path
@@ -76,6 +107,9 @@ class Sheet:
     problems: tuple[CellProblem, ...]
     facts: Mapping[str, str] = field(default_factory=dict)
     numbers: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
+    skipped: Skipped | None = None
+    hidden: NDArray[np.int64] = field(default_factory=_no_rows)
+    merged: tuple[Merged, ...] = ()
 
     def address(self, position: int, column: int | None = None) -> str:
         """Where a cell or a whole record is, as a person would look it up."""
@@ -122,45 +156,6 @@ def tidy_header(text: str) -> str:
 def is_blank(cells: Sequence[str]) -> bool:
     """Whether a row holds nothing but blanks."""
     return not any(cell.strip(BLANKS) for cell in cells)
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """Which of the first rows is the header: its index among them, and how it was chosen."""
-
-    index: int
-    how: str
-    found: int = 0  # how many of the expected headers it holds
-
-
-def find_header(head: Sequence[Sequence[str]], expect: Collection[str]) -> Header:
-    """Choose the header among the first rows that hold something.
-
-    With expected headers: the first row that holds the most of them. Without: the first row that looks like
-    headers. A row does unless it is evidently a title: it fills fewer than half as many cells as the
-    rows below usually do, while a later row fills at least half, holds words only and no word twice.
-    """
-    wanted = {tidy_header(name) for name in expect} - {""}
-    if wanted:
-        counts = [len(wanted.intersection(map(tidy_header, row))) for row in head[:HEAD_ROWS]]
-        best = max(counts, default=0)
-        if best:
-            found = "all" if best == len(wanted) else f"{best} of {len(wanted)}"
-            return Header(counts.index(best), f"holds {found} of the headers that the mapping names", best)
-    filled = [sum(1 for cell in row if cell.strip(BLANKS)) for row in head[:HEAD_ROWS]]
-    usual = Counter(filled).most_common()
-    if usual:
-        typical = max(count for count, times in usual if times == usual[0][1])
-        for index, row in enumerate(head[:HEAD_ROWS]):
-            if filled[index] * 2 >= typical and (index == 0 or _words_only(row)):
-                how = "the first row" if index == 0 else "the first row that looks like headers"
-                return Header(index, how)
-    return Header(0, "the first row")
-
-
-def _words_only(row: Sequence[str]) -> bool:
-    words = [cell.strip(BLANKS) for cell in row if cell.strip(BLANKS)]
-    return len(set(words)) == len(words) and not any(_NUMBER.fullmatch(word) for word in words)
 
 
 def blank_rows(columns: Sequence[pa.ChunkedArray], length: int) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 import sys
 from collections import Counter
@@ -26,21 +27,18 @@ from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
 from catalogsync.reader.encoding import Encoding, find_encoding
+from catalogsync.reader.header import HEAD_ROWS, Header, find_header, header_words, names_of
 from catalogsync.reader.sheet import (
     ERROR_TEXTS,
-    HEAD_ROWS,
     CellProblem,
-    Header,
     ReadOptions,
     Sheet,
     blank_rows,
     error_words,
-    find_header,
     frame,
     in_order,
     is_blank,
     table_width,
-    tidy_header,
 )
 
 DELIMITERS = ",;\t|"
@@ -103,16 +101,15 @@ def read_text(path: Path, data: bytes, options: ReadOptions, expect: Collection[
 
 @dataclass(slots=True)
 class _Reading:
-    header_line: int
+    header_lines: tuple[int, ...]
     header: Header
     headers: list[str]
     records: Records
 
     def sheet(self, path: Path, body: bytes, encoding: Encoding, dialect: Dialect) -> Sheet:
         columns, lines, problems = self.records.columns, self.records.lines, self.records.problems
-        headers = [tidy_header(name) for name in self.headers]
-        width = table_width(headers, columns)
-        columns, headers = columns[:width], headers[:width]
+        width = table_width(self.headers, columns)
+        columns, headers = columns[:width], self.headers[:width]
         blank = blank_rows(columns, len(lines))
         skipped = int(blank.sum())
         if skipped:
@@ -120,8 +117,9 @@ class _Reading:
             columns = [column.take(pa.array(keep)) for column in columns]
             lines = lines[keep]
         if not len(lines):
+            where = f"has headers in line {self.header_lines[-1]} and" if self.header_lines else "has"
             raise SheetError(
-                f"{path.name} has headers in line {self.header_line} and no rows below them that can be read. "
+                f"{path.name} {where} no rows below them that can be read. "
                 "An empty sheet is not read as an empty catalog.",
                 [Problem(f"{path.name}:{problem.row}", problem.what, problem.hint) for problem in problems],
             )
@@ -131,7 +129,7 @@ class _Reading:
             "encoding": f"{encoding.name} ({encoding.how})",
             "delimiter": _DELIMITER_NAMES.get(dialect.delimiter, dialect.delimiter),
             "quote": quote + (", a blank before it is skipped" if dialect.blank_before_quote else ""),
-            "header row": f"{self.header_line} ({self.header.how})",
+            "header row": header_words(self.header_lines, self.header),
             "rows": str(len(lines)),
         }
         if skipped:
@@ -159,43 +157,54 @@ def _quotes_are_text(quoted: _Reading, literal: _Reading) -> bool:
 def _read(
     path: Path, body: bytes, dialect: Dialect, first_line: int, options: ReadOptions, expect: Collection[str]
 ) -> _Reading:
+    wanted = options.header_rows
+    starts, rows = _head_records(path, body, dialect, first_line, wanted)
+    header = find_header(rows, expect) if wanted is None else Header(0, "as set", depth=len(wanted and rows))
+    names = names_of(rows, header)
+    named = max((number for number, name in enumerate(names, start=1) if name), default=0)
+    below = rows[header.end :]
+    if below and named and all(len(row) == named for row in below):
+        names = names[:named]  # delimiters at the end of the header line only
+    start = starts[max(header.index, header.end - 1)]
+    offset = _offset_of_line(body, start - first_line)
+    has_header = header.depth > 0
+    records = read_regular(body, offset, dialect, len(names), start, has_header=has_header)
+    if records is None:
+        records = read_irregular(body, offset, dialect, len(names), start, has_header=has_header)
+    return _Reading(tuple(starts[header.index : header.end]), header, names, records)
+
+
+def _head_records(
+    path: Path, body: bytes, dialect: Dialect, first_line: int, wanted: tuple[int, ...] | None
+) -> tuple[list[int], list[list[str]]]:
+    """The first records that hold something, with their lines: those of the header where it is `wanted`."""
     starts: list[int] = []
     rows: list[list[str]] = []
     last_line = 0
-    wanted = options.header_row
     for line, row in _records(_lines(body), dialect, first_line):
         last_line = line
-        if isinstance(row, str) or is_blank(row) or (wanted is not None and line < wanted):
+        if isinstance(row, str) or is_blank(row) or (wanted and line < wanted[0]):
             continue
-        if wanted is not None and line > wanted:
+        if wanted and line > wanted[-1]:
             break
         starts.append(line)
         rows.append(row)
-        if len(rows) == HEAD_ROWS or wanted is not None:
+        if len(rows) == HEAD_ROWS:
             break
-    if wanted is not None and not rows:
+    if wanted and wanted[0] not in starts:
         raise SheetError(
-            f"{path.name}: line {wanted} cannot be the header row: "
-            + ("the file ends before it." if last_line < wanted else "it is blank, or in the middle of a record.")
+            f"{path.name}: line {wanted[0]} cannot be the header row: "
+            + ("the file ends before it." if last_line < wanted[0] else "it is blank, or in the middle of a record.")
         )
     if not rows:
         raise SheetError(f"{path.name} holds no rows: nothing but blank lines.")
-    header = find_header(rows, expect) if wanted is None else Header(0, "as set")
-    header_line, names = starts[header.index], rows[header.index]
-    named = max((number for number, name in enumerate(names, start=1) if tidy_header(name)), default=0)
-    below = rows[header.index + 1 :]
-    if below and named and all(len(row) == named for row in below):
-        names = names[:named]  # delimiters at the end of the header line only
-    offset = _offset_of_line(body, header_line - first_line)
-    fast = read_regular(body, offset, dialect, len(names), header_line)
-    if fast is not None:
-        return _Reading(header_line, header, names, fast)
-    slow = read_irregular(body, offset, dialect, len(names), header_line)
-    return _Reading(header_line, header, names, slow)
+    return starts, rows
 
 
-def read_regular(body: bytes, offset: int, dialect: Dialect, width: int, first_line: int) -> Records | None:
-    """The records after the first one, parsed in columns; None where the text is not regular throughout."""
+def read_regular(
+    body: bytes, offset: int, dialect: Dialect, width: int, first_line: int, *, has_header: bool = True
+) -> Records | None:
+    """The records after the header, parsed in columns; None where the text is not regular throughout."""
     if not dialect.delimiter.isascii() or not dialect.quote.isascii() or dialect.blank_before_quote:
         return None
     starts = regular_record_lines(body, offset, dialect)
@@ -234,7 +243,8 @@ def read_regular(body: bytes, offset: int, dialect: Dialect, width: int, first_l
         return None
     if irregular or table.num_rows != len(starts):
         return None
-    return Records([column.slice(1) for column in table.columns], starts[1:] + (first_line - 1), [])
+    first = int(has_header)
+    return Records([column.slice(first) for column in table.columns], starts[first:] + (first_line - 1), [])
 
 
 def regular_record_lines(body: bytes, offset: int, dialect: Dialect) -> NDArray[np.int64] | None:
@@ -282,15 +292,16 @@ def _positions(octets: NDArray[np.uint8], wanted: int) -> NDArray[np.int64]:
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
-def read_irregular(body: bytes, offset: int, dialect: Dialect, width: int, first_line: int) -> Records:
-    """The records after the first one, one by one, each problem with its line."""
+def read_irregular(
+    body: bytes, offset: int, dialect: Dialect, width: int, first_line: int, *, has_header: bool = True
+) -> Records:
+    """The records after the header, one by one, each problem with its line."""
     lines: list[int] = []
     kept: list[list[str]] = []
     blocks: list[list[pa.Array]] = [[] for _ in range(width)]
     problems: list[CellProblem] = []
     records = _records(_lines(body, offset), dialect, first_line)
-    next(records, None)
-    for line, row in records:
+    for line, row in itertools.islice(records, int(has_header), None):
         if isinstance(row, str):
             problems.append(CellProblem(line, None, None, row, "mend the quotes in this line, or set --quote"))
             continue

@@ -11,6 +11,7 @@ import itertools
 import zipfile
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -25,23 +26,21 @@ from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
 from catalogsync.reader.detect import ODS, XLS, encrypted
+from catalogsync.reader.header import HEAD_ROWS, Header, find_header, header_words, names_of, spread_out
 from catalogsync.reader.marks import Marks
 from catalogsync.reader.ods import ods_marks
 from catalogsync.reader.sheet import (
     ERROR_TEXTS,
-    HEAD_ROWS,
     CellProblem,
-    Header,
+    Merged,
     ReadOptions,
     Sheet,
     blank_rows,
     error_words,
-    find_header,
     frame,
     in_order,
     is_blank,
     table_width,
-    tidy_header,
 )
 from catalogsync.reader.xls import XlsEncryptedError, XlsError, open_xls, xls_marks
 from catalogsync.reader.xlsx import xlsx_marks
@@ -114,7 +113,7 @@ def _choose_tab(
         return options.tab, workbook.get_sheet_by_name(options.tab), "as set"
     visible = _visible_tabs(workbook)
     sheets = {name: workbook.get_sheet_by_name(name) for name in visible}
-    heads = {name: head for name, sheet in sheets.items() if (head := _head(sheet)[1])}
+    heads = {name: head for name, sheet in sheets.items() if (head := _head(sheet)).rows}
     if not heads:
         hidden = "" if len(visible) == len(workbook.sheet_names) else " (hidden tabs are not looked at)"
         raise SheetError(
@@ -125,7 +124,7 @@ def _choose_tab(
         name = next(iter(heads))
         how = "the only tab" if len(workbook.sheet_names) == 1 else "the only visible tab with data"
         return name, sheets[name], how
-    found = {name: find_header(head, expect).found for name, head in heads.items()}
+    found = {name: find_header(head.rows, expect, head.spread).found for name, head in heads.items()}
     most = max(found.values())
     best = [name for name, count in found.items() if count == most]
     if most and len(best) == 1:
@@ -145,18 +144,35 @@ def _texts(row: Sequence[object]) -> list[str]:
     return [value if type(value) is str else cell_text(value) for value in row]
 
 
-def _head(sheet: calamine.CalamineSheet) -> tuple[list[int], list[list[str]]]:
-    """The first rows that hold something: their 0-based numbers and texts."""
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The first rows that hold something: 0-based numbers, texts, and these with merged cells spread out."""
+
+    numbers: list[int]
+    rows: list[list[str]]
+    spread: list[Sequence[str]]
+
+
+def _head(sheet: calamine.CalamineSheet, wanted: tuple[int, ...] | None = None) -> _Head:
+    """The first rows that hold something; the header's only where it is `wanted`."""
     numbers: list[int] = []
     rows: list[list[str]] = []
     for number, row in enumerate(sheet.iter_rows()):
         texts = _texts(row)
-        if not is_blank(texts):
-            numbers.append(number)
-            rows.append(texts)
-            if len(rows) == HEAD_ROWS:
-                break
-    return numbers, rows
+        if is_blank(texts) or (wanted and number + 1 < wanted[0]):
+            continue
+        if wanted and number + 1 > wanted[-1]:
+            break
+        numbers.append(number)
+        rows.append(texts)
+        if len(rows) == HEAD_ROWS:
+            break
+    left = sheet.start[1] if sheet.start else 0
+    return _Head(numbers, rows, spread_out(rows, numbers, _merged(sheet), left))
+
+
+def _merged(sheet: calamine.CalamineSheet) -> tuple[Merged, ...]:
+    return tuple(Merged(*first, *last) for first, last in sheet.merged_cell_ranges or ())
 
 
 def _read_tab(
@@ -170,27 +186,25 @@ def _read_tab(
     expect: Collection[str],
 ) -> Sheet:
     left = sheet.start[1] if sheet.start else 0  # calamine's rows begin at the first column that holds anything
-    numbers, head = _head(sheet)
-    if not head:
+    wanted = options.header_rows
+    head = _head(sheet, wanted)
+    if wanted and wanted[0] - 1 not in head.numbers:
+        raise SheetError(f"{path.name}!{tab}: row {wanted[0]} cannot be the header row: it is blank or not there.")
+    if not head.rows:
         raise SheetError(f"{path.name}!{tab} is empty. An empty sheet is not read as an empty catalog.")
-    if options.header_row is not None:
-        header_row = options.header_row - 1
-        names = next(itertools.islice(sheet.iter_rows(), header_row, None), None) if header_row >= 0 else None
-        if names is None or is_blank(_texts(names)):
-            raise SheetError(
-                f"{path.name}!{tab}: row {options.header_row} cannot be the header row: it is blank or not there."
-            )
-        header, headers = Header(0, "as set"), _texts(names)
+    if wanted is None:
+        header = find_header(head.rows, expect, head.spread)
     else:
-        header = find_header(head, expect)
-        header_row, headers = numbers[header.index], head[header.index]
+        header = Header(0, "as set", depth=len(wanted and head.rows))
+    header_numbers = head.numbers[header.index : header.end]
+    start = header_numbers[-1] + 1 if header_numbers else head.numbers[header.index]
     without_text = (*marks.errors, *marks.without_value)
     occupied = {column for _row, column in without_text}
-    headers = [""] * left + [tidy_header(name) for name in headers]
+    headers = [""] * left + names_of(head.rows, header, head.spread)
     headers += [""] * (max(occupied, default=-1) + 1 - len(headers))
-    table = _Table(len(headers), left, header_row, marks)
-    below = header_row + 1
-    for first, block in _blocks(sheet, header_row + 1):
+    table = _Table(len(headers), left, start, marks)
+    below = start
+    for first, block in _blocks(sheet, start):
         table.add(first, block)
         below = first + len(block)
     # calamine ends where its values end: rows that hold nothing but errors may follow.
@@ -200,13 +214,13 @@ def _read_tab(
     width = table_width(headers, columns, occupied)
     if not len(rows):
         raise SheetError(
-            f"{path.name}!{tab} has headers in row {header_row + 1} and no rows below them. "
+            f"{path.name}!{tab} has headers in row {start} and no rows below them. "
             "An empty sheet is not read as an empty catalog."
         )
     facts = {
         "type": kind,
         "tab": f"{tab} ({chosen})",
-        "header row": f"{header_row + 1} ({header.how})",
+        "header row": header_words([number + 1 for number in header_numbers], header),
         "rows": str(len(rows)),
     }
     if table.blank:
@@ -214,11 +228,22 @@ def _read_tab(
     problems += [
         CellProblem(row + 1, column, None, *error_words(text))
         for (row, column), text in marks.errors.items()
-        if row == header_row
+        if row in header_numbers
     ]
     headers = headers[:width]
     cells = frame(columns[:width], len(rows))
-    return Sheet(path, tab, tuple(headers), cells, rows, in_order(problems), facts, table.numbers())
+    return Sheet(
+        path,
+        tab,
+        tuple(headers),
+        cells,
+        rows,
+        in_order(problems),
+        facts,
+        table.numbers(),
+        hidden=marks.hidden_among(rows),
+        merged=_merged(sheet),
+    )
 
 
 def _blocks(sheet: calamine.CalamineSheet, first: int) -> Iterator[tuple[int, list[list[Any]]]]:
@@ -231,14 +256,14 @@ def _blocks(sheet: calamine.CalamineSheet, first: int) -> Iterator[tuple[int, li
 class _Table:
     """Gathers blocks of rows into text columns."""
 
-    def __init__(self, width: int, left: int, header_row: int, marks: Marks) -> None:
+    def __init__(self, width: int, left: int, start: int, marks: Marks) -> None:
         self.blank = 0
         self._trailing_blank = 0
         self._width = width
         self._left = left
         self._marks = marks
         marked = {*marks.errors, *marks.without_value, *marks.zeros, *marks.percents}
-        self._marked = sorted((row, column) for row, column in marked if row > header_row and column < width)
+        self._marked = sorted((row, column) for row, column in marked if row >= start and column < width)
         self._columns: list[list[pa.Array]] = [[] for _ in range(width)]
         self._numbers: list[list[NDArray[np.bool_]]] = [[] for _ in range(width)]
         self._rows: list[NDArray[np.int64]] = []

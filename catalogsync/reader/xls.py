@@ -58,6 +58,7 @@ def xls_marks(book: xlrd.Book, tab: str) -> Marks:
                     marks.errors[row, column] = _ERROR_TEXTS.get(sheet.cell_value(row, column), "#ERROR")
                 elif kind == xlrd.XL_CELL_NUMBER:
                     marks.set_format((row, column), telling[sheet.cell_xf_index(row, column)])
+        marks.hidden = [range(row, row + 1) for row, told in sheet.rowinfo_map.items() if told.hidden]
     return marks
 
 

@@ -130,6 +130,7 @@ class _Searcher:
         numbers = b"|".join(sorted(telling))
         self._style = re.compile(rb"""s=["'](""" + numbers + rb""")["']""") if telling else None
         self._formula = b"<" + prefix + b"f"
+        self._hidden_row = re.compile(rb"<" + p + rb"""row\s[^>]*\shidden=["'](?:1|true)["'][^>]*>""")
 
     def search(self, xml: bytes) -> None:
         for match in self._error.finditer(xml):
@@ -147,6 +148,12 @@ class _Searcher:
                     if match["v"] and re.search(rb"""\st=["']str["']""", tag):
                         continue
                     self._marks.without_value.add(self._address(tag))
+        if b" hidden=" in xml:
+            for match in self._hidden_row.finditer(xml):
+                number = re.search(rb"""\sr=["'](\d{1,7})["']""", match.group())
+                if number is None:
+                    raise UnusualXml
+                self._marks.hidden.append(range(int(number.group(1)) - 1, int(number.group(1))))
         if self._style is not None:
             for match in self._style.finditer(xml):
                 place = self._place(xml, match.start())

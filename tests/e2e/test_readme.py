@@ -85,11 +85,13 @@ def test_every_command_and_every_key_is_documented() -> None:
 
 
 def test_the_manual_s_mapping_is_valid(tmp_path: Path) -> None:
-    (whole,) = blocks(MANUAL, "yaml")
+    whole, with_sections = blocks(MANUAL, "yaml")
+    (tmp_path / "sections.yaml").write_text(f"catalog: 4220\nkey: Code\n{with_sections}", encoding="utf-8")
+    assert load_mapping(tmp_path / "sections.yaml").read.needs == ("Price",)
     (tmp_path / "m.yaml").write_text(whole, encoding="utf-8")
     file = load_mapping(tmp_path / "m.yaml")
     assert file.headers == ("Product", "Vendor code", "Price", "Sizes", "City")
-    assert file.read.header_row == "3"
+    assert file.read.header_row == (3,)
 
 
 def test_the_exit_codes_of_the_readme_are_those_of_the_errors() -> None:

@@ -1,0 +1,245 @@
+"""From the rows of a sheet to products: titles, sections, totals and repeated headers go, merged cells are filled.
+
+Nothing goes unsaid: `Sheet.facts` counts what was skipped and why, and `Sheet.skipped` keeps it, so that a key that
+stands in such a row does not count as missing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from catalogsync.errors import SheetError
+from catalogsync.reader.header import BY_RANK
+from catalogsync.reader.sheet import (
+    BLANKS,
+    CellProblem,
+    Fill,
+    ReadOptions,
+    Sheet,
+    Skipped,
+    column_index,
+    column_letter,
+    tidy_header,
+)
+
+Bools = NDArray[np.bool_]
+Places = NDArray[np.intp]
+
+LONE_BELOW = 3
+"""A row with a single filled cell is no product where rows usually fill this many."""
+
+_SHOWN_ROWS = 6
+_TOTAL = re.compile(
+    r"(?:grand |sub)?total|итого|всего|разом|усього|suma|razem|summe|gesamt|totale|somme|total general"
+    r"|(?:итого|всего|разом|total|suma)[ :].{0,40}",
+    re.IGNORECASE,
+)
+_BY_LETTER = re.compile(r"column ([A-Z]{1,3})")
+_BY_NUMBER = re.compile(r"column ([1-9]\d{0,4})")
+
+
+def columns_named(headers: Collection[str], name: str) -> list[int]:
+    """The columns that a name means: a header, `Header #2` where it repeats, else ``column D`` or ``column 4``."""
+    headers = list(headers)
+    places = [place for place, header in enumerate(headers) if header == name]
+    if places:
+        return places
+    rank = BY_RANK.search(name)
+    if rank:
+        repeated = [place for place, header in enumerate(headers) if header == BY_RANK.sub("", name)]
+        return repeated[int(rank[1]) - 1 : int(rank[1])]
+    letters, number = _BY_LETTER.fullmatch(name), _BY_NUMBER.fullmatch(name)
+    place = column_index(letters[1]) if letters else int(number[1]) - 1 if number else -1
+    return [place] if 0 <= place < len(headers) else []
+
+
+def is_place(name: str) -> bool:
+    """Whether a name addresses a column by its place, and is no header."""
+    return bool(_BY_LETTER.fullmatch(name) or _BY_NUMBER.fullmatch(name))
+
+
+def shaped(sheet: Sheet, options: ReadOptions) -> Sheet:
+    """The sheet without the rows that are no products, its cells filled as `options` say.
+
+    Raises SheetError where an option names a column that is not there, or nothing but such rows is left.
+    """
+    why = _reasons(sheet, options)
+    skipped = why != ""
+    facts = dict(sheet.facts)
+    _tell_hidden(sheet, options, facts)
+    if skipped.any():
+        if skipped.all():
+            raise SheetError(
+                f"{sheet.path.name} has no rows but sections, totals and repeated headers. "
+                "An empty sheet is not read as an empty catalog."
+            )
+        facts["rows"] = str(int((~skipped).sum()))
+        facts["rows skipped"] = _told(why, sheet.rows)
+    kept = _filled(_without(sheet, skipped), sheet, options.fill)
+    aside = Skipped(sheet.cells[skipped].reset_index(drop=True), sheet.rows[skipped], tuple(map(str, why[skipped])))
+    return dataclasses.replace(kept, facts=_with_range(kept, facts), skipped=aside if skipped.any() else None)
+
+
+# --- rows ----------------------------------------------------------------------------------------------------
+
+
+def _reasons(sheet: Sheet, options: ReadOptions) -> NDArray[np.object_]:
+    """Why a row is no product, "" where it is one."""
+    why = np.full(len(sheet.cells), "", dtype=object)
+    usual, sparse, filled = _sparse_rows(sheet)
+    counts = filled.sum(axis=1)
+    lone = sparse[(counts == 1) & (usual >= LONE_BELOW)]
+    products = np.setdiff1d(np.arange(len(why)), lone, assume_unique=True)
+    last_product = int(products[-1]) if len(products) else 0
+    why[lone[lone < last_product]] = "section"
+    why[lone[lone > last_product]] = "footer"
+    why[sparse[(counts > 1) & _begin_with_total(sheet, sparse, filled)]] = "total"
+    for name in options.needs or ():
+        why[~_is_filled(sheet, _only(sheet, name, "needs")) & (why == "")] = f"without {name}"
+    why[_header_again(sheet)] = "repeated header"
+    if options.hidden == "skip":
+        why[np.isin(sheet.rows, sheet.hidden)] = "hidden"
+    return why
+
+
+def _is_filled(sheet: Sheet, column: int, rows: Places | None = None) -> Bools:
+    """Which cells of a column hold more than blanks; one that holds an error does."""
+    cells = sheet.cells[column] if rows is None else sheet.cells[column].iloc[rows]
+    filled = (cells.str.strip(BLANKS) != "").to_numpy(bool)
+    wrong = [p.position for p in sheet.problems if p.column == column and p.position is not None]
+    if wrong:
+        filled = filled | np.isin(np.arange(len(sheet.cells)) if rows is None else rows, wrong)
+    return filled
+
+
+def _sparse_rows(sheet: Sheet) -> tuple[float, Places, Bools]:
+    """How many cells a row usually fills; the rows that fill fewer, and which of their cells are filled."""
+    sizes = np.zeros(len(sheet.cells), dtype=np.int64)
+    for column in range(len(sheet.headers)):
+        sizes += (sheet.cells[column] != "").to_numpy(bool)
+    usual = float(np.median(sizes))
+    sparse = np.flatnonzero(sizes < usual)
+    columns = [_is_filled(sheet, column, sparse) for column in range(len(sheet.headers))] if len(sparse) else []
+    return usual, sparse, np.column_stack(columns) if columns else np.zeros((0, 1), dtype=np.bool_)
+
+
+def _begin_with_total(sheet: Sheet, rows: Places, filled: Bools) -> Bools:
+    """Whether the first filled cell of a row is a word such as “Total”."""
+    first = filled.argmax(axis=1) if len(rows) else np.zeros(0, dtype=np.int64)
+    is_total = np.zeros(len(rows), dtype=np.bool_)
+    for column in np.unique(first).tolist():
+        here = first == column
+        texts = sheet.cells[column].iloc[rows[here]].str.strip(BLANKS)
+        is_total[here] = texts.str.fullmatch(_TOTAL).to_numpy(bool)
+    return is_total
+
+
+def _header_again(sheet: Sheet) -> Places:
+    """The rows that say in every column what its header says."""
+    named = [place for place, header in enumerate(sheet.headers) if header]
+    if len(named) < 2:
+        return np.zeros(0, dtype=np.intp)
+    word = sheet.headers[named[0]].split(" ")[0]
+    rows = np.flatnonzero(sheet.cells[named[0]].str.contains(word, regex=False).to_numpy(bool))
+    for place in named:
+        texts = sheet.cells[place].iloc[rows]
+        rows = rows[[tidy_header(text) == sheet.headers[place] for text in texts]]
+    return rows
+
+
+def _told(why: NDArray[np.object_], rows: NDArray[np.int64]) -> str:
+    """What was skipped: ``8 section (rows 2, 3, 8, …)``."""
+    told = []
+    for reason, count in Counter(why[why != ""].tolist()).items():
+        numbers = rows[why == reason][:_SHOWN_ROWS]
+        more = ", …" if count > len(numbers) else ""
+        told.append(f"{count} {reason} (row{'s' if count > 1 else ''} {', '.join(map(str, numbers))}{more})")
+    return "; ".join(told)
+
+
+def _tell_hidden(sheet: Sheet, options: ReadOptions, facts: dict[str, str]) -> None:
+    if len(sheet.hidden) and options.hidden != "skip":
+        facts["hidden rows"] = f"{len(sheet.hidden)}, read like the others (`hidden: skip` leaves them out)"
+
+
+def _with_range(sheet: Sheet, facts: Mapping[str, str]) -> dict[str, str]:
+    last = column_letter(max(len(sheet.headers) - 1, 0))
+    return {**facts, "cells": f"A{sheet.rows[0]}:{last}{sheet.rows[-1]}"}
+
+
+def _without(sheet: Sheet, skipped: Bools) -> Sheet:
+    """The sheet less some rows; what is wrong in these does not matter."""
+    if not skipped.any():
+        return sheet
+    keep = ~skipped
+    position_of = np.cumsum(keep) - 1
+
+    def moved(problem: CellProblem) -> CellProblem:
+        if problem.position is None:
+            return problem
+        return dataclasses.replace(problem, position=int(position_of[problem.position]))
+
+    return dataclasses.replace(
+        sheet,
+        cells=sheet.cells[keep].reset_index(drop=True),
+        rows=sheet.rows[keep],
+        problems=tuple(moved(p) for p in sheet.problems if p.position is None or keep[p.position]),
+        numbers={column: mask[keep] for column, mask in sheet.numbers.items()},
+    )
+
+
+# --- cells ---------------------------------------------------------------------------------------------------
+
+
+def _only(sheet: Sheet, name: str, key: str) -> int:
+    places = columns_named(sheet.headers, tidy_header(name))
+    if len(places) == 1:
+        return places[0]
+    what = f"has {len(places)} columns {name!r}" if places else f"has no column {name!r}"
+    raise SheetError(f"{sheet.path.name} {what}, which `{key}:` names.")
+
+
+def _filled(sheet: Sheet, whole: Sheet, fill: Mapping[str, Fill]) -> Sheet:
+    """Blank cells filled from above, or from the merged cell that covers them. `whole` has the skipped rows too."""
+    if not fill:
+        return sheet
+    cells = sheet.cells.copy(deep=False)
+    numbers = dict(sheet.numbers)
+    for name, how in fill.items():
+        column = _only(sheet, name, "fill")
+        source = _source_of(sheet, whole, column, how)
+        has_source = source >= 0
+        texts = cells[column].to_numpy(dtype=object, copy=True)
+        pool = (whole if how == "merged" else sheet).cells[column].to_numpy(dtype=object)
+        texts[has_source] = pool[source[has_source]]
+        cells[column] = pd.Series(texts, dtype="str")
+        if column in numbers:
+            mask = numbers[column].copy()
+            mask[has_source] = (whole if how == "merged" else sheet).numbers[column][source[has_source]]
+            numbers[column] = mask
+    return dataclasses.replace(sheet, cells=cells, numbers=numbers)
+
+
+def _source_of(sheet: Sheet, whole: Sheet, column: int, how: Fill) -> NDArray[np.int64]:
+    """For each row the position whose cell fills its blank one, -1 where none does."""
+    blank = ~_is_filled(sheet, column)
+    source = np.full(len(blank), -1, dtype=np.int64)
+    if how == "down":
+        last = np.maximum.accumulate(np.where(blank, -1, np.arange(len(blank))))
+        source[blank] = last[blank]
+        return source
+    for area in whole.merged:
+        if area.left <= column <= area.right and area.bottom > area.top:
+            anchor = np.searchsorted(whole.rows, area.top + 1)
+            if anchor == len(whole.rows) or whole.rows[anchor] != area.top + 1 or area.left != column:
+                continue
+            inside = blank & (sheet.rows > area.top) & (sheet.rows <= area.bottom + 1)
+            source[inside] = anchor
+    return source
