@@ -5,7 +5,6 @@ Every reading goes through the parsers of fields.py, so that what is proposed is
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from catalogsync import fields
 from catalogsync.model import Column, Field
-from catalogsync.reader import Sheet, column_letter
+from catalogsync.reader import Sheet, column_letter, columns_named
 
 EMPTY_WORDS = frozenset(
     {
@@ -64,6 +63,7 @@ MOST_TRIED = 400
 """So many distinct texts decide between settings; the chosen one is then read in full."""
 
 _SAMPLE = 60
+_LONGEST_HEADER = 120
 
 _LETTERS = re.compile(r"[^\W\d_]{3}")
 _URL = re.compile(r"(?:https?://|www\.)\S+", re.I)
@@ -92,26 +92,25 @@ class Reading:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One column of a sheet. `cells` are texts as they stand; `is_number` says which a workbook stores as numbers."""
+    """One column of a sheet. `address` is how a mapping names it: by its header where that is its own.
+
+    `cells` are texts as they stand; `is_number` says which of them a workbook stores as numbers. `merged_rows` counts
+    the blank cells that a merged cell above covers.
+    """
 
     position: int
     header: str
-    is_repeated: bool
+    address: str
     cells: pd.Series
     is_number: NDArray[np.bool_] | None
     timezone: str = "UTC"
+    merged_rows: int = 0
     _readings: dict[Any, Reading] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def letter(self) -> str:
         """The letters that a spreadsheet shows over the column."""
         return column_letter(self.position)
-
-    @property
-    def address(self) -> str:
-        """How a mapping names the column: by header, by letter where it has none of its own."""
-        is_plain = self.header and not self.is_repeated and len(self.header) <= 120
-        return self.header if is_plain else f"column {self.letter}"
 
     @cached_property
     def texts(self) -> pd.Series:
@@ -199,13 +198,9 @@ class Evidence:
 
     def _read(self, column: Column, known: frozenset[str]) -> Reading:
         if column.type not in fields.PARSERS:
-            empty = tuple(
-                str(text)
-                for text, count in self.texts.items()
-                if count > 1 and is_empty_word(str(text)) and str(text) not in known
-            )
-            trimmed = self.cells.map(fields.clean_text)
-            return Reading(1.0, trimmed.where(~trimmed.isin(empty), ""), empty=empty)
+            empty = self._empty_words(known, least=2)
+            values, _ = fields.parse_column(self.cells, replace(column, empties=frozenset(map(fields.folded, empty))))
+            return Reading(1.0, values, empty=empty)
         settings, ask = self._settings(column)
         chosen = replace(column, **{_ATTRIBUTES.get(name, name): value for name, value in settings.items()})
         if (share := self._share_of_sample(chosen)) < 0.2:
@@ -214,9 +209,10 @@ class Evidence:
         values, errors = self._parse(chosen, self.cells)
         trimmed = self.cells.str.strip()
         wrong = trimmed[trimmed.isin([text.strip() for text in errors])].value_counts()
-        empty = tuple(str(text) for text in wrong.index if is_empty_word(str(text)) and str(text) not in known)
-        unread = [str(text) for text in wrong.index if str(text) not in empty]
-        counted = self.filled - int(wrong[list(empty)].sum())
+        empty = tuple(text for text in self._empty_words(known) if text in wrong.index)
+        meant = {fields.folded(text) for text in empty}
+        unread = [str(text) for text in wrong.index if fields.folded(str(text)) not in meant]
+        counted = self.filled - int(wrong.sum()) + int(wrong[unread].sum())
         share = 1 - int(wrong[unread].sum()) / counted if counted else 0.0
         written = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
         if column.type in fields.NUMBER_TYPES:
@@ -226,6 +222,15 @@ class Evidence:
             elif currencies:
                 ask = f"several currencies stand in this column: say `currency: {' or '.join(sorted(currencies))}`"
         return Reading(share, values, written, empty, tuple(unread), ask)
+
+    def _empty_words(self, known: Collection[str], least: int = 1) -> tuple[str, ...]:
+        """The column's texts that only say that there is nothing, each spelling once; not those the catalog holds."""
+        found = {
+            fields.folded(str(text)): str(text)
+            for text, count in reversed(list(self.texts.items()))
+            if count >= least and is_empty_word(str(text)) and str(text) not in known
+        }
+        return tuple(found.values())
 
     def _share_of_sample(self, column: Column) -> float:
         """What share of the first different texts can be read: few enough to try with every field."""
@@ -280,24 +285,20 @@ def _parse(cells: pd.Series, column: Column) -> tuple[pd.Series, Collection[str]
     if column.type not in fields.OPTION_TYPES or column.field is None:
         return fields.parse_column(cells, column)
     enums = column.field.enums
-    known = {_folded(caption) for caption in enums.values()} | {str(id_) for id_ in enums}
+    known = {fields.folded(caption) for caption in enums.values()} | {str(id_) for id_ in enums}
     split = column.split if column.type == "multiselect" else ""
     unknown = {
         text
         for text in cells.unique()
-        if any(part.strip() and _folded(part) not in known for part in (text.split(split) if split else [text]))
+        if any(part.strip() and fields.folded(part) not in known for part in (text.split(split) if split else [text]))
     }
     values, errors = fields.parse_column(cells.where(~cells.isin(unknown), ""), column)
     return values, unknown | set(errors)
 
 
-def _folded(label: str) -> str:
-    return " ".join(html.unescape(label).split()).casefold()
-
-
 def is_empty_word(text: str) -> bool:
     """Whether a text only says that there is nothing."""
-    return text.strip().casefold() in EMPTY_WORDS
+    return fields.folded(text) in EMPTY_WORDS
 
 
 def is_barcode(text: str) -> bool:
@@ -311,11 +312,34 @@ def is_barcode(text: str) -> bool:
 
 def columns_of(sheet: Sheet, timezone: str = "UTC") -> list[Evidence]:
     """The evidence of each column of a sheet."""
-    repeated = {name for name in sheet.headers if name and sheet.headers.count(name) > 1}
     return [
-        Evidence(place, name, name in repeated, sheet.cells[place], sheet.numbers.get(place), timezone or "UTC")
-        for place, name in enumerate(sheet.headers)
+        Evidence(
+            place,
+            header,
+            _address(sheet.headers, place),
+            sheet.cells[place],
+            sheet.numbers.get(place),
+            timezone or "UTC",
+            _merged_rows(sheet, place),
+        )
+        for place, header in enumerate(sheet.headers)
     ]
+
+
+def _address(headers: Sequence[str], place: int) -> str:
+    """A column's header, with its rank where it repeats; its letter where it has none, or one too long for a line."""
+    header = headers[place]
+    rank = headers[: place + 1].count(header)
+    names = [header, f"{header} #{rank}"] if header and len(header) <= _LONGEST_HEADER else []
+    found = (name for name in (*names, f"column {column_letter(place)}") if columns_named(headers, name) == [place])
+    return next(found, f"column {place + 1}")
+
+
+def _merged_rows(sheet: Sheet, place: int) -> int:
+    """How many blank cells of a column belong to a merged cell that begins above them."""
+    blank = set(sheet.rows[(sheet.cells[place].str.strip() == "").to_numpy(bool)].tolist())
+    areas = [area for area in sheet.merged if area.left == place and area.bottom > area.top]
+    return sum(len(blank.intersection(range(area.top + 2, area.bottom + 2))) for area in areas)
 
 
 # --- what a column could be made of --------------------------------------------------------------------------

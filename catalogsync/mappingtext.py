@@ -17,7 +17,7 @@ _LONGEST_SAMPLE = 28
 _COMMENT_AT = 44
 
 
-def mapping_text(proposal: Proposal, source: str, *, sheet: str = "", read: Mapping[str, str] | None = None) -> str:
+def mapping_text(proposal: Proposal, source: str, *, sheet: str = "", read: Mapping[str, Any] | None = None) -> str:
     """The text of a mapping file. `source` says what it was made from, `sheet` and `read` are the file's keys."""
     return "\n".join(_lines(proposal, source, sheet, {**(read or {})})) + "\n"
 
@@ -35,7 +35,7 @@ def _lines(proposal: Proposal, source: str, sheet: str, read: dict[str, Any]) ->
     if sheet:
         yield f"sheet: {scalar(sheet)}"
     if proposal.needs:
-        read["needs"] = list(proposal.needs)
+        read["needs"] = [*read.get("needs", []), *proposal.needs]
     if read:
         yield f"read: {flow(read)}"
     yield "columns:"

@@ -166,7 +166,7 @@ class Scoring:
     def _named(self, column: Evidence, target: Target) -> tuple[float, str]:
         """How alike a header and the target's names are."""
         titles = [*target.titles, *([target.field.code] if target.field and not target.subtype else [])]
-        headers = [column.header] if column.address == column.header else [column.header, f"column {column.letter}"]
+        headers = dict.fromkeys([column.header, column.address])
         found = [words.likeness(header, title) for header in headers for title in titles if header and title]
         mine = words.meaning(column.header)
         is_one_of_a_kind = bool(mine.kind) and self._kinds[mine.kind] == 1 == self._target_kinds[mine.kind]

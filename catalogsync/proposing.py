@@ -162,7 +162,9 @@ def _settings(column: Evidence, target: Target, reading: Reading, scoring: Scori
         elif not any(char.isdigit() for text in unread[:3] for char in text):
             hint += "; `empty:` takes them as empty cells"
         asks.append(f"not read as {kind}: {shown}{more}: {hint}")
-    if _is_filled_down(column):
+    if column.merged_rows:
+        settings["fill"] = "merged"
+    elif _is_filled_down(column):
         asks.append("`fill: down`, if a blank cell means the value above it?")
     return settings, asks
 

@@ -69,28 +69,32 @@ def command(
             if yes or common.confirm(f"Create {len(lacking)} fields in {made.schema.catalog_name}?"):
                 schema, created = drafting.create_fields(lacking, made.schema, client, journal, settle_s=settle)
                 made = made.again(schema)
-    _tell(made, _read_keys(reading), created, out, as_json=as_json)
+    _tell(made, reading, created, out, as_json=as_json)
     if not quiet:
         _say_next(made, sheet, out, created)
     return 0
 
 
-def _read_keys(reading: Mapping[str, Any]) -> dict[str, str]:
-    """The mapping's ``read:`` for what was said by flags, so that a plan reads the sheet alike."""
-    keys = {name: str(value) for name, value in reading.items() if value is not None and name != "tab"}
-    keys |= {"delimiter": "\t"} if keys.get("delimiter") in {"tab", "\\t"} else {}
-    return keys | ({"quote": ""} if keys.get("quote") == "none" else {})
+def _read_keys(made: Draft, reading: Mapping[str, Any]) -> dict[str, Any]:
+    """The mapping's ``read:`` for what was said by flags, so that a plan reads the sheet alike; and no headers."""
+    options = common.read_options_of(**reading)
+    keys: dict[str, Any] = {"encoding": options.encoding, "delimiter": options.delimiter, "quote": options.quote}
+    rows = options.header_rows
+    if rows == () or not any(made.sheet.headers):
+        keys["header_row"] = "none"
+    elif rows is not None:
+        keys["header_row"] = str(rows[0]) if len(rows) == 1 else f"{rows[0]}-{rows[-1]}"
+    keys |= {"hidden": options.hidden, "needs": list(options.needs) if options.needs else None}
+    return {name: value for name, value in keys.items() if value is not None}
 
 
 def _tell(
-    made: Draft, read: Mapping[str, str], created: Sequence[NewField], out: Path | None, *, as_json: bool
+    made: Draft, reading: Mapping[str, Any], created: Sequence[NewField], out: Path | None, *, as_json: bool
 ) -> None:
     from catalogsync.mappingtext import mapping_text
 
     source = made.sheet.path.name + (f" ({made.sheet.tab})" if made.sheet.tab else "")
-    has_more_tabs = "only" not in made.sheet.facts.get("tab", "only")
-    tab = made.sheet.tab or "" if has_more_tabs else ""
-    text = mapping_text(made.proposal, source, sheet=tab, read=read)
+    text = mapping_text(made.proposal, source, sheet=reading["tab"] or "", read=_read_keys(made, reading))
     if out is not None:
         common.write_json_file(out, text)
     if as_json:
