@@ -59,7 +59,7 @@ DATE_LAYOUTS = (
 """Ways to write a date that fields.py does not read by itself, and that are tried."""
 
 SPLITS = (";", ",", "|", "/", "\n")
-MOST_TRIED = 400
+MOST_TRIED = 200
 """So many distinct texts decide between settings; the chosen one is then read in full."""
 
 _SAMPLE = 60
@@ -69,7 +69,10 @@ _LETTERS = re.compile(r"[^\W\d_]{3}")
 _URL = re.compile(r"(?:https?://|www\.)\S+", re.I)
 _IMAGE = re.compile(r"\S+\.(?:jpe?g|png|webp|gif|svg|bmp)(?:[?#,;|\s].*)?", re.I | re.S)
 _GUID = re.compile(r"\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?", re.I)
-_DATE_LIKE = re.compile(r"(?=.*\d).{6,32}")
+_NUMBER_LIKE = re.compile(r"\D{0,8}\d[\d.,'’\s]*\D{0,8}")
+_DATE_LIKE = re.compile(
+    r"(?:\d{1,4}[-./ ](?:\d{1,2}|[^\W\d]{3,9}\.?)[-./, ]+\d{1,4}|[^\W\d]{3,9}\.? \d{1,2},? \d{4}|\d{8})(?:[T ].{4,20})?"
+)
 _CODE = re.compile(r"\S{1,40}|[^\W_][\w.\-/ ]{0,23}")
 
 
@@ -119,7 +122,7 @@ class Evidence:
         counts = trimmed[trimmed != ""].value_counts(sort=False)
         return counts.sort_values(ascending=False, kind="stable")
 
-    @property
+    @cached_property
     def filled(self) -> int:
         """How many cells hold something."""
         return int(self.texts.sum())
@@ -175,6 +178,12 @@ class Evidence:
         return self.share_of(_CODE) * (0.4 + 0.6 * digits)
 
     @cached_property
+    def holds_codes(self) -> bool:
+        """Whether nearly every cell holds a code of its own."""
+        is_full = self.filled >= max(10, 0.95 * len(self.cells)) and self.distinct_share >= 0.95
+        return is_full and self.code_share >= 0.9 and not self.is_counter
+
+    @cached_property
     def is_counter(self) -> bool:
         """Whether the cells only number the rows: whole numbers, each one more than the one before."""
         first = [text for text in self.cells.str.strip().head(200) if text.isascii() and text.isdecimal()]
@@ -198,55 +207,86 @@ class Evidence:
 
     def _read(self, column: Column, known: frozenset[str]) -> Reading:
         if column.type not in fields.PARSERS:
-            empty = self._empty_words(known, least=2)
-            values, _ = fields.parse_column(self.cells, replace(column, empties=frozenset(map(fields.folded, empty))))
+            empty = tuple(text for text, count in self.empty_words.items() if count > 1 and text not in known)
+            values, _ = self._parse(replace(column, empties=frozenset(map(fields.folded, empty))))
             return Reading(1.0, values, empty=empty)
-        settings, ask = self._settings(column)
+        if not self._is_plausible(column):
+            return Reading(0.0, pd.Series("", index=self.cells.index, dtype="str"), unread=self._first_texts)
+        settings, ask, asked_share = self._settings(column)
         chosen = replace(column, **{_ATTRIBUTES.get(name, name): value for name, value in settings.items()})
-        if (share := self._share_of_sample(chosen)) < 0.2:
-            nothing = pd.Series("", index=self.cells.index, dtype="str")
-            return Reading(share, nothing, unread=tuple(map(str, self.texts.index[:5])))
-        values, errors = self._parse(chosen, self.cells)
-        trimmed = self.cells.str.strip()
-        wrong = trimmed[trimmed.isin([text.strip() for text in errors])].value_counts()
-        empty = tuple(text for text in self._empty_words(known) if text in wrong.index)
+        values, errors = self._parse(chosen)
+        wrong = {text.strip() for text in errors}
+        unread = {text: count for text, count in self._counts.items() if text in wrong}
+        empty = tuple(text for text in self.empty_words if text in unread and text not in known)
         meant = {fields.folded(text) for text in empty}
-        unread = [str(text) for text in wrong.index if fields.folded(str(text)) not in meant]
-        counted = self.filled - int(wrong.sum()) + int(wrong[unread].sum())
-        share = 1 - int(wrong[unread].sum()) / counted if counted else 0.0
+        counted = self.filled - sum(count for text, count in unread.items() if fields.folded(text) in meant)
+        unread = {text: count for text, count in unread.items() if fields.folded(text) not in meant}
+        share = 1 - sum(unread.values()) / counted if counted else 0.0
         written = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
         if column.type in fields.NUMBER_TYPES:
-            currencies = {fields.currency_of(text) for text in map(str, self.texts.index)} - {""}
+            currencies = {fields.currency_of(text) for text in self._counts if not text[:1].isdigit()}
+            currencies |= {fields.currency_of(text) for text in self._counts if not text[-1:].isdigit()}
+            currencies -= {""}
             if len(currencies) == 1:
                 written["currency"] = currencies.pop()
             elif currencies:
                 ask = f"several currencies stand in this column: say `currency: {' or '.join(sorted(currencies))}`"
-        return Reading(share, values, written, empty, tuple(unread), ask)
+        return Reading(max(share, asked_share), values, written, empty, tuple(unread) if not ask else (), ask)
 
-    def _empty_words(self, known: Collection[str], least: int = 1) -> tuple[str, ...]:
-        """The column's texts that only say that there is nothing, each spelling once; not those the catalog holds."""
-        found = {
-            fields.folded(str(text)): str(text)
-            for text, count in reversed(list(self.texts.items()))
-            if count >= least and is_empty_word(str(text)) and str(text) not in known
-        }
-        return tuple(found.values())
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        return {str(text): int(count) for text, count in self.texts.items()}
 
-    def _share_of_sample(self, column: Column) -> float:
-        """What share of the first different texts can be read: few enough to try with every field."""
-        sample = pd.Series(
-            [str(text) for text in self.texts.index[:_SAMPLE] if not is_empty_word(str(text))], dtype="str"
-        )
-        return 1 - len(_parse(sample, column)[1]) / len(sample) if len(sample) else 1.0
+    @cached_property
+    def empty_words(self) -> dict[str, int]:
+        """The texts that only say that there is nothing, and how often; each spelling once, the most frequent one."""
+        found: dict[str, tuple[str, int]] = {}
+        for text, count in self._counts.items():
+            if is_empty_word(text):
+                first, before = found.get(fields.folded(text), (text, 0))
+                found[fields.folded(text)] = (first, before + count)
+        return dict(found.values())
 
-    def _parse(self, column: Column, cells: pd.Series) -> tuple[pd.Series, Collection[str]]:
+    @cached_property
+    def _first_texts(self) -> tuple[str, ...]:
+        return tuple(text for text in list(self._counts)[:_SAMPLE] if not is_empty_word(text))
+
+    @cached_property
+    def _distinct(self) -> tuple[NDArray[np.intp], pd.Series]:
+        codes, texts = pd.factorize(self.cells)
+        return codes, pd.Series(texts, dtype="str")
+
+    def _is_plausible(self, column: Column) -> bool:
+        """Whether any real share of the first texts looks like the type, found out cheaply."""
+        first = self._first_texts
+        if column.type in fields.OPTION_TYPES:
+            known = _labels_of(column)
+            fits = [
+                any(fields.folded(part) in known for part in re.split(r"[;,|/\n]", text) + [text]) for text in first
+            ]
+        elif column.type == "items":
+            fits = [text.startswith("[") for text in first]
+        elif column.type == "checkbox":
+            fits = [text.casefold() in fields.TRUE_WORDS | fields.FALSE_WORDS for text in first]
+        else:
+            shape = _NUMBER_LIKE if column.type in fields.NUMBER_TYPES else _DATE_LIKE
+            fits = [bool(shape.fullmatch(text)) for text in first]
+        return not fits or sum(fits) >= 0.2 * len(fits)
+
+    def _parse(self, column: Column) -> tuple[pd.Series, Collection[str]]:
         """The cells as canonical text, and the texts that could not be read. Stored numbers have a point."""
         if column.decimal == "," and self.is_number is not None:
-            cells = cells.where(~self.is_number, cells.str.replace(".", ",", regex=False))
-        return _parse(cells, column)
+            cells = self.cells.where(~self.is_number, self.cells.str.replace(".", ",", regex=False))
+            return fields.parse_column(cells, column)
+        codes, texts = self._distinct
+        values, errors = _parse(texts, column)
+        return pd.Series(values.array.take(codes), index=self.cells.index, dtype="str"), errors
 
-    def _settings(self, column: Column) -> tuple[dict[str, Any], str]:
-        """The settings under which the most of the first distinct texts can be read; none where none are needed."""
+    def _settings(self, column: Column) -> tuple[dict[str, Any], str, float]:
+        """The settings under which the most of the first distinct texts can be read; none where none are needed.
+
+        Where two do as well, none, the question which one, and the share that either of them reads.
+        """
         text_cells = self.cells if self.is_number is None else self.cells[~self.is_number]
         tried = pd.Series([t for t in text_cells.drop_duplicates() if t.strip() and not is_empty_word(t)], dtype="str")
         tried = tried.head(MOST_TRIED)
@@ -254,45 +294,54 @@ class Evidence:
         def unread(**settings: Any) -> int:
             return len(_parse(tried, replace(column, **settings))[1])
 
+        nothing: tuple[dict[str, Any], str, float] = ({}, "", 0.0)
         if not len(tried) or not (left := unread()):
-            return {}, ""
+            return nothing
         if column.type in fields.NUMBER_TYPES:
             comma, point = unread(decimal=","), unread(decimal=".")
             if comma == point < left:
-                return {}, 'is the comma a decimal sign? Then `decimal: ","`, else `decimal: "."`'
-            return ({"decimal": "," if comma < point else "."}, "") if min(comma, point) < left else ({}, "")
+                ask = 'is the comma a decimal sign? Then `decimal: ","`, else `decimal: "."`'
+                return {}, ask, 1 - comma / len(tried)
+            return ({"decimal": "," if comma < point else "."}, "", 0.0) if min(comma, point) < left else nothing
         if column.type in fields.DATE_TYPES:
             found = {layout: unread(formats=(layout,)) for layout in DATE_LAYOUTS}
             best = min(found.values())
             layouts = [layout for layout, count in found.items() if count == best]
             if best >= left:
-                return {}, ""
+                return nothing
             if len(layouts) > 1:
-                return {}, f'which is it? `format: "{layouts[0]}"` or `format: "{layouts[1]}"`'
-            return {"format": tuple(layouts)}, ""
+                ask = f'which is it? `format: "{layouts[0]}"` or `format: "{layouts[1]}"`'
+                return {}, ask, 1 - best / len(tried)
+            return {"format": tuple(layouts)}, "", 0.0
         if column.type == "multiselect":
             splits = {split: unread(split=split) for split in SPLITS}
             split = min(SPLITS, key=lambda sign: splits[sign])
-            return ({"split": split}, "") if splits[split] < left and split != ";" else ({}, "")
-        return {}, ""
+            return ({"split": split}, "", 0.0) if splits[split] < left and split != ";" else nothing
+        return nothing
 
 
 _ATTRIBUTES = {"format": "formats"}
 
 
-def _parse(cells: pd.Series, column: Column) -> tuple[pd.Series, Collection[str]]:
+def _labels_of(column: Column) -> set[str]:
+    """What a sheet may call the options, folded: captions and ids."""
+    enums = column.field.enums if column.field else {}
+    return {fields.folded(caption) for caption in enums.values()} | {str(id_) for id_ in enums}
+
+
+def _parse(texts: pd.Series, column: Column) -> tuple[pd.Series, Collection[str]]:
     """As `fields.parse_column`, without its costly words on labels that name no option."""
     if column.type not in fields.OPTION_TYPES or column.field is None:
-        return fields.parse_column(cells, column)
-    enums = column.field.enums
-    known = {fields.folded(caption) for caption in enums.values()} | {str(id_) for id_ in enums}
+        return fields.parse_column(texts, column)
+    known = _labels_of(column)
     split = column.split if column.type == "multiselect" else ""
     unknown = {
         text
-        for text in cells.unique()
+        for text in texts
         if any(part.strip() and fields.folded(part) not in known for part in (text.split(split) if split else [text]))
     }
-    values, errors = fields.parse_column(cells.where(~cells.isin(unknown), ""), column)
+    cells = pd.Series(["" if text in unknown else text for text in texts], index=texts.index, dtype="str")
+    values, errors = fields.parse_column(cells, column)
     return values, unknown | set(errors)
 
 

@@ -39,9 +39,9 @@ def _lines(proposal: Proposal, source: str, sheet: str, read: dict[str, Any]) ->
     if read:
         yield f"read: {flow(read)}"
     yield "columns:"
-    lacking = {field.name: field.type for field in proposal.lacking}
+    lacking = {field.name: field.type for field in proposal.lacking}  # one without a header is called by its place
     for line in proposal.lines:
-        yield from _entry(line, lacking.get(line.address, ""))
+        yield from _entry(line, lacking.get(line.header or line.address.capitalize(), ""))
 
 
 def _entry(line: Line, new_type: str) -> Iterator[str]:

@@ -31,6 +31,7 @@ MOST_JOINED = 2000
 """So many products that both sides have are compared."""
 
 LEAST_JOINED = 3
+_TRIED = 300
 _NAME_WORDS = ("Name", "Название")
 _SUBTYPE_KINDS: Mapping[str, str] = {"city": "city", "country": "country", "zip": "zip", "address_line_1": "address"}
 
@@ -136,6 +137,9 @@ class Scoring:
         self._held: dict[str, pd.Series] = {key: table[key] for key in self._targets if key in table.columns}
         self._kinds = Counter(words.meaning(column.header).kind for column in columns if column.filled)
         self._target_kinds = Counter(_kind_of(target) for target in targets)
+        self._vocabulary = {"": 0}
+        self._numbers: dict[int, tuple[pd.Series, NDArray[np.int64]]] = {}
+        self._words: dict[str, set[str]] = {}
         self._nameless = self._likely_names()
         self._codeless = self._likely_codes()
         self.joined: Joined | None = None
@@ -154,9 +158,15 @@ class Scoring:
     def reading(self, position: int, key: str) -> Reading:
         """How a column reads as a target, knowing what the catalog holds there."""
         column, target = self._columns[position], self._targets[key]
-        texts = {str(text) for text in column.texts.index if is_empty_word(str(text))}
-        known = texts & set(self._held[key].unique()) if texts and key in self._held else set()
+        known = set(column.empty_words) & self._held_words(key) if column.empty_words else set()
         return column.read_as(target.field, target.subtype, frozenset(known))
+
+    def _held_words(self, key: str) -> set[str]:
+        """The texts in the catalog that look like empty words, and are values there."""
+        if key not in self._words:
+            held = self._held[key].unique() if key in self._held else ()
+            self._words[key] = {str(text) for text in held if is_empty_word(str(text))}
+        return self._words[key]
 
     def _by_words(self, column: Evidence, target: Target) -> Pair:
         named, why = self._named(column, target)
@@ -215,12 +225,7 @@ class Scoring:
         likely = [
             column.position
             for column in self._columns.values()
-            if column.filled >= max(10, 0.95 * len(column.cells))
-            and column.distinct_share >= 0.95
-            and column.code_share >= 0.9
-            and not words.meaning(column.header).kinds
-            and not column.looks
-            and not column.is_counter
+            if column.holds_codes and not column.looks and not words.meaning(column.header).kinds
         ]
         return {likely[0]: (0.78, "no column is called a code; this one holds codes")} if len(likely) == 1 else {}
 
@@ -261,9 +266,10 @@ class Scoring:
             if joined is not None:
                 tried.append((len(joined.rows) * (0.2 + pair.score) * (0.5 + column.code_share), joined))
         best: tuple[float, Joined] | None = None
-        for _, joined in sorted(tried, key=lambda each: -each[0])[:4]:
+        for _, joined in sorted(tried, key=lambda each: -each[0])[:3]:
             others = [pair for pair in pairs if (pair.column, pair.target) != joined.by and pair.target in self._held]
-            found = [self._agreement(pair, joined) for pair in others]
+            part = replace(joined, rows=joined.rows[:_TRIED], elements=joined.elements[:_TRIED])
+            found = [self._agreement(pair, part) for pair in others]
             weight = len(joined.rows) * (1 + sum(agreed for agreed, count in found if agreed > 0.5))
             if best is None or weight > best[0]:
                 best = (weight, joined)
@@ -271,16 +277,26 @@ class Scoring:
 
     def _agreement(self, pair: Pair, joined: Joined) -> tuple[float, int]:
         """How far a pair agrees in the joined products beyond what chance would do (Cohen's kappa), and in how many."""
-        mine = self.reading(pair.column, pair.target).values.iloc[joined.rows].to_numpy(dtype=object)
-        yours = self._held[pair.target].iloc[joined.elements].to_numpy(dtype=object)
-        both = (mine != "") & (yours != "")
-        count = int(both.sum())
-        observed = float((mine[both] == yours[both]).mean()) if count >= LEAST_JOINED else 0.0
-        if observed == 0:
-            return 0.0, count
-        ours, theirs = Counter(mine[both]), Counter(yours[both])
-        chance = sum(times * theirs[text] for text, times in ours.items()) / count**2
-        return ((observed - chance) / (1 - chance) if chance < 1 else 0.0), count
+        mine = self._numbered(self.reading(pair.column, pair.target).values)[joined.rows]
+        yours = self._numbered(self._held[pair.target])[joined.elements]
+        both = (mine != 0) & (yours != 0)
+        mine, yours = mine[both], yours[both]
+        same = int((mine == yours).sum())
+        if len(mine) < LEAST_JOINED or not same:
+            return 0.0, len(mine)
+        ours, theirs = Counter(mine.tolist()), Counter(yours.tolist())
+        chance = sum(times * theirs[text] for text, times in ours.items()) / len(mine) ** 2
+        return ((same / len(mine) - chance) / (1 - chance) if chance < 1 else 0.0), len(mine)
+
+    def _numbered(self, texts: pd.Series) -> NDArray[np.int64]:
+        """Texts as numbers, the same text the same number everywhere; an empty one is 0."""
+        if id(texts) not in self._numbers:
+            codes, distinct = pd.factorize(texts)
+            known = np.array(
+                [self._vocabulary.setdefault(str(t), len(self._vocabulary)) for t in distinct], dtype="int64"
+            )
+            self._numbers[id(texts)] = (texts, known[codes] if len(known) else codes.astype("int64"))
+        return self._numbers[id(texts)][1]
 
     def _with_values(self, pair: Pair, joined: Joined | None) -> Pair:
         """The pair with what the values say added."""

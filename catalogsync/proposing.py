@@ -271,7 +271,7 @@ def _matched_share(line: Line, column: Evidence, scoring: Scoring) -> float:
 def _key_facts(column: Evidence, scoring: Scoring, line: Line) -> str:
     counted = {str(text): int(count) for text, count in column.texts.items() if not is_empty_word(str(text))}
     repeated = [text for text, count in counted.items() if count > 1]
-    blank = len(column.cells) - sum(counted.values())
+    blank = len(column.cells) - sum(counted.values()) - column.merged_rows
     facts = [f"{len(counted)} different values in {len(column.cells)} rows"]
     if blank:
         facts.append(f"{blank} rows have none and are rejected")
@@ -298,7 +298,7 @@ def _needs(lines: Sequence[Line], columns: Sequence[Evidence], key: str) -> tupl
             "sale",
             "old",
         }
-        if not is_price or not line.is_sure or column.filled < 0.4 * len(column.cells):
+        if not is_price or column.filled < 0.4 * len(column.cells):
             continue
         without = ~filled[column.position]
         count = int(without.sum())
@@ -329,15 +329,18 @@ def _oddness(filled: NDArray[np.bool_], without: NDArray[np.bool_], key: Evidenc
 
 
 def _lacking(lines: Sequence[Line], columns: Sequence[Evidence]) -> Iterator[model.NewField]:
-    """A field for each column that has a header of its own, holds something, and is like no field."""
+    """A field for each column that has a header of its own, or codes without one, and is like no field."""
     has_name = any(line.is_sure and line.target is not None and line.target.field is None for line in lines)
     for line in lines:
         column = columns[line.position]
         meaning = words.meaning(column.header)
-        if line.is_sure or line.score >= CREATE_BELOW or column.address != column.header or not column.filled:
+        name = column.header if column.address == column.header else f"Column {column.letter}"
+        if column.address != column.header and (column.header or not column.holds_codes):
+            continue
+        if line.is_sure or line.score >= CREATE_BELOW or not column.filled:
             continue
         if not has_name and line.target is not None and line.target.field is None and line.score >= 0.5:
             continue
-        type_, options = field_type(column, meaning.kinds)
+        type_, options = field_type(column, meaning.kinds) if column.header else ("text", ())
         if type_:
-            yield model.NewField(column.header, type_, options)
+            yield model.NewField(name, type_, options)

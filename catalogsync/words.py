@@ -122,12 +122,16 @@ _ALWAYS_UNITS = {phrase for phrase, unit in _UNIT_OF.items() if unit in _CURRENC
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a header says: the kinds of thing, marks that narrow them, units, and the words that nobody knows."""
+    """What a header says: the kinds of thing, marks that narrow them, units, and the words that nobody knows.
+
+    `is_sku`: a code that the manufacturer or the vendor gave, as "Артикул", and not just any.
+    """
 
     kinds: frozenset[str] = frozenset()
     marks: frozenset[str] = frozenset()
     units: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
+    is_sku: bool = False
 
     @property
     def kind(self) -> str:
@@ -143,6 +147,7 @@ def meaning(header: str) -> Meaning:
     marks: list[str] = []
     units: list[str] = []
     others: list[str] = []
+    is_sku = False
     place = 0
     while place < len(words):
         for length in range(min(_LONGEST_PHRASE, len(words) - place), 0, -1):
@@ -156,6 +161,7 @@ def meaning(header: str) -> Meaning:
                 marks.append(_MARK_OF[known])
             elif known in _KIND_OF:
                 kinds.append(_KIND_OF[known])
+                is_sku = is_sku or kinds[-1] == "sku"
             elif place or length == len(words) or known in _ALWAYS_UNITS:
                 units.append(_UNIT_OF[known])
             else:
@@ -168,7 +174,8 @@ def meaning(header: str) -> Meaning:
             place += 1
     if not kinds and (set(marks) & _PRICE_MARKS or set(units) & _CURRENCIES):
         kinds.append("price")
-    return Meaning(frozenset(kinds), frozenset(marks), frozenset(units), frozenset(others))
+    codes = frozenset("code" if kind == "sku" else kind for kind in kinds)
+    return Meaning(codes, frozenset(marks), frozenset(units), frozenset(others), is_sku)
 
 
 def _is_known(phrase: str) -> bool:
@@ -201,6 +208,9 @@ def _same_meaning(mine: Meaning, yours: Meaning) -> tuple[float, str]:
         return 0.0, ""
     score = SAME_MEANING
     reason = f"both mean “{' + '.join(sorted(mine.kinds))}”"
+    if mine.is_sku != yours.is_sku:
+        score -= 0.12
+        reason += ", if not the same one"
     if mine.marks != yours.marks:
         one_is_bare = not mine.marks or not yours.marks
         score -= 0.25 if one_is_bare else 0.6
