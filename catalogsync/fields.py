@@ -288,6 +288,7 @@ def _moment(text: str, column: Column) -> datetime:
 def _read_clock(day: str, clock: str, layout: str, text: str) -> datetime:
     offset = re.search(r"(?:Z|[+-]\d\d:?\d\d(?::\d\d)?)$", clock)
     bare = clock[: offset.start()].rstrip() if offset else clock
+    bare = re.sub(r"(?<=\d\d:\d\d:\d\d)\.\d{1,9}$", "", bare)  # databases write fractions, the field holds seconds
     try:
         if not clock:
             return datetime.strptime(day, layout)  # noqa: DTZ007 - as above

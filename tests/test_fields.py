@@ -333,6 +333,8 @@ def _unix(year: int, month: int, day: int, hour: int = 0, minute: int = 0, secon
         ("2024-01-05T10:30:00Z", "Europe/Riga", _unix(2024, 1, 5, 10, 30)),
         ("2024-01-05T10:30:00+05:30", "Europe/Riga", _unix(2024, 1, 5, 5)),
         ("2024-01-05 10:30 -0300", "Europe/Riga", _unix(2024, 1, 5, 13, 30)),
+        ("2024-07-05 10:30:15.973000000", "Europe/Riga", _unix(2024, 7, 5, 7, 30, 15)),
+        ("2024-07-05T07:30:15.9Z", "Europe/Riga", _unix(2024, 7, 5, 7, 30, 15)),
         ("1969-12-31 23:59:59", "UTC", "-1"),
         ("1970-01-01 00:00", "UTC", "0"),
         ("2024-03-31 02:59:59", "Europe/Riga", _unix(2024, 3, 31, 0, 59, 59)),  # the last second before the skip

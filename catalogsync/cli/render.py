@@ -66,9 +66,12 @@ def print_stopping(plan: Plan, *, verbose: bool = False, stderr: bool = False) -
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
-    """How the sheet was read, in one line on stderr."""
-    told = ", ".join(f"{name} {text}" for name, text in facts.items())
-    print_line(console(stderr=True), f"Read: {told}")
+    """How the sheet was read, a line for each fact, on stderr."""
+    stderr = console(stderr=True)
+    print_line(stderr, "How the sheet was read:")
+    width = max(map(len, facts), default=0)
+    for name, text in facts.items():
+        print_line(stderr, f"  {name:<{width}}  {text}")
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

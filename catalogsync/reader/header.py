@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from catalogsync.reader.sheet import BLANKS, Merged, is_blank, tidy_header
+from catalogsync.reader.sheet import BLANKS, Merged, tidy_header
 
 HEAD_ROWS = 50  # how many rows that hold something may precede the header's last row, itself included
 MOST_HEADER_ROWS = 3
@@ -81,7 +81,8 @@ def find_header(head: Sequence[Row], expect: Collection[str], spread: Sequence[R
     if not wanted and _looks_like_data(head[header.index :]):
         return Header(header.index, "the first row is like those below", depth=0)
     if not wanted and spread:
-        return Header(header.index, header.how, depth=_merged_depth(head, spread, header.index))
+        index = _merged_top(head, spread, header.index)
+        return Header(index, header.how, depth=_merged_depth(head, spread, index))
     return header
 
 
@@ -172,18 +173,30 @@ def _is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
+def _merged_top(head: Sequence[Row], spread: Sequence[Row], index: int) -> int:
+    """Where the header begins whose lower row was found: merged cells of the row above may reach into it."""
+    lowest = max(0, index - MOST_HEADER_ROWS + 1)
+    while index > lowest:
+        reaching = any(
+            shown and not own and above == shown
+            for shown, own, above in zip(spread[index], head[index], head[index - 1], strict=False)
+        )
+        if not reaching:
+            break
+        index -= 1
+    return index
+
+
 def _merged_depth(head: Sequence[Row], spread: Sequence[Row], index: int) -> int:
     """How many rows the header has by its merged cells: below one that is wider than a cell stand its parts."""
     depth = 1
     while depth < MOST_HEADER_ROWS and index + depth < len(head):
         above, shown, below = head[index + depth - 1], spread[index + depth - 1], head[index + depth]
-        covered = [
-            column
-            for column in range(1, min(len(shown), len(below)))
-            if shown[column] and not above[column] and shown[column] == shown[column - 1]
-        ]
-        parts = [below[column] for column in covered if below[column].strip(BLANKS)]
-        if not parts or not _words_only(parts) or is_blank(below):
+        width = min(len(shown), len(below))
+        beside = {c for c in range(1, width) if shown[c] and not above[c] and shown[c] == shown[c - 1]}
+        whole = [c for c in range(width) if above[c] and c + 1 not in beside]
+        parts = [below[c] for c in beside if below[c].strip(BLANKS)]
+        if not parts or not _words_only(parts) or any(below[c].strip(BLANKS) for c in whole):
             break
         depth += 1
     return depth

@@ -28,6 +28,7 @@ class Marks:
     zeros: dict[Place, int] = field(default_factory=dict)  # shown with at least so many digits
     percents: set[Place] = field(default_factory=set)
     hidden: list[range] = field(default_factory=list)  # 0-based rows
+    merged: list[tuple[Place, Place]] = field(default_factory=list)  # first and last cell, of ODS only
 
     def hidden_among(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Which of the given 1-based rows are hidden."""

@@ -20,7 +20,7 @@ _OVERLAP_BYTES = 64
 _MOST_MARKS = 5_000_000
 _TELLING = re.compile(
     rb"""value-type=["'](?:error|percentage)["']|table:formula=|min-integer-digits=["'](?:[2-9]|\d\d)["']"""
-    rb"""|<table:table-row [^>]*table:visibility="""
+    rb"""|<table:table-row [^>]*table:visibility=|number-rows-spanned=["'](?:[2-9]|\d\d)"""
 )
 
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
@@ -114,6 +114,12 @@ class _Walk:
         repeated = _count(element, "columns")
         columns = range(self._column, self._column + repeated)
         self._column = columns.stop
+        last = (
+            self._row + _count(element, "rows", "spanned") - 1,
+            columns.start + _count(element, "columns", "spanned") - 1,
+        )
+        if last[0] > self._row:
+            self.marks.merged.append(((self._row, columns.start), last))
         kind = element.get(f"{_OFFICE}value-type")
         formula = element.get(f"{_TABLE}formula") is not None
         if kind is None and not formula:
@@ -158,5 +164,5 @@ class _Walk:
         self._row = rows.stop
 
 
-def _count(element: ElementTree.Element, of: str) -> int:
-    return max(1, int(element.get(f"{_TABLE}number-{of}-repeated", "1")))
+def _count(element: ElementTree.Element, of: str, how: str = "repeated") -> int:
+    return max(1, int(element.get(f"{_TABLE}number-{of}-{how}", "1")))

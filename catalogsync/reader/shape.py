@@ -9,10 +9,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from catalogsync.errors import SheetError
@@ -70,43 +72,44 @@ def shaped(sheet: Sheet, options: ReadOptions) -> Sheet:
 
     Raises SheetError where an option names a column that is not there, or nothing but such rows is left.
     """
-    why = _reasons(sheet, options)
-    skipped = why != ""
     facts = dict(sheet.facts)
     _tell_hidden(sheet, options, facts)
-    if skipped.any():
-        if skipped.all():
-            raise SheetError(
-                f"{sheet.path.name} has no rows but sections, totals and repeated headers. "
-                "An empty sheet is not read as an empty catalog."
-            )
-        facts["rows"] = str(int((~skipped).sum()))
-        facts["rows skipped"] = _told(why, sheet.rows)
-    kept = _filled(_without(sheet, skipped), sheet, options.fill)
-    aside = Skipped(sheet.cells[skipped].reset_index(drop=True), sheet.rows[skipped], tuple(map(str, why[skipped])))
-    return dataclasses.replace(kept, facts=_with_range(kept, facts), skipped=aside if skipped.any() else None)
+    reasons = _reasons(sheet, options)
+    aside = None
+    kept = sheet
+    if reasons:
+        skipped = np.array(sorted(reasons), dtype=np.intp)
+        why = [reasons[place] for place in skipped.tolist()]
+        rows = sheet.rows[skipped]
+        aside = Skipped(sheet.cells.iloc[skipped].reset_index(drop=True), rows, tuple(why))
+        kept = _without(sheet, skipped)
+        facts["rows"] = str(len(kept.rows))
+        facts["rows skipped"] = _told(why, rows)
+    kept = _filled(kept, sheet, options.fill)
+    return dataclasses.replace(kept, facts=_with_range(kept, facts), skipped=aside)
 
 
 # --- rows ----------------------------------------------------------------------------------------------------
 
 
-def _reasons(sheet: Sheet, options: ReadOptions) -> NDArray[np.object_]:
-    """Why a row is no product, "" where it is one."""
-    why = np.full(len(sheet.cells), "", dtype=object)
+def _reasons(sheet: Sheet, options: ReadOptions) -> dict[int, str]:
+    """The positions of the rows that are no products, and why."""
+    reasons: dict[int, str] = {}
     usual, sparse, filled = _sparse_rows(sheet)
     counts = filled.sum(axis=1)
     lone = sparse[(counts == 1) & (usual >= LONE_BELOW)]
-    products = np.setdiff1d(np.arange(len(why)), lone, assume_unique=True)
-    last_product = int(products[-1]) if len(products) else 0
-    why[lone[lone < last_product]] = "section"
-    why[lone[lone > last_product]] = "footer"
-    why[sparse[(counts > 1) & _begin_with_total(sheet, sparse, filled)]] = "total"
+    is_lone = np.zeros(len(sheet.rows), dtype=np.bool_)
+    is_lone[lone] = True
+    last_product = len(is_lone) - 1 - int((~is_lone[::-1]).argmax())
+    reasons |= {place: "section" if place < last_product else "footer" for place in lone.tolist()}
+    reasons |= dict.fromkeys(sparse[(counts > 1) & _begin_with_total(sheet, sparse, filled)].tolist(), "total")
     for name in options.needs or ():
-        why[~_is_filled(sheet, _only(sheet, name, "needs")) & (why == "")] = f"without {name}"
-    why[_header_again(sheet)] = "repeated header"
+        blank = np.flatnonzero(~_is_filled(sheet, _only(sheet, name, "needs"))).tolist()
+        reasons = dict.fromkeys(blank, f"without {name}") | reasons
+    reasons |= dict.fromkeys(_header_again(sheet).tolist(), "repeated header")
     if options.hidden == "skip":
-        why[np.isin(sheet.rows, sheet.hidden)] = "hidden"
-    return why
+        reasons |= dict.fromkeys(np.flatnonzero(np.isin(sheet.rows, sheet.hidden)).tolist(), "hidden")
+    return reasons
 
 
 def _is_filled(sheet: Sheet, column: int, rows: Places | None = None) -> Bools:
@@ -123,7 +126,7 @@ def _sparse_rows(sheet: Sheet) -> tuple[float, Places, Bools]:
     """How many cells a row usually fills; the rows that fill fewer, and which of their cells are filled."""
     sizes = np.zeros(len(sheet.cells), dtype=np.int64)
     for column in range(len(sheet.headers)):
-        sizes += (sheet.cells[column] != "").to_numpy(bool)
+        sizes += np.asarray(pc.binary_length(pa.array(sheet.cells[column].array, from_pandas=True))) > 0
     usual = float(np.median(sizes))
     sparse = np.flatnonzero(sizes < usual)
     columns = [_is_filled(sheet, column, sparse) for column in range(len(sheet.headers))] if len(sparse) else []
@@ -154,11 +157,11 @@ def _header_again(sheet: Sheet) -> Places:
     return rows
 
 
-def _told(why: NDArray[np.object_], rows: NDArray[np.int64]) -> str:
+def _told(why: Sequence[str], rows: NDArray[np.int64]) -> str:
     """What was skipped: ``8 section (rows 2, 3, 8, …)``."""
     told = []
-    for reason, count in Counter(why[why != ""].tolist()).items():
-        numbers = rows[why == reason][:_SHOWN_ROWS]
+    for reason, count in Counter(why).items():
+        numbers = [int(row) for row, each in zip(rows, why, strict=True) if each == reason][:_SHOWN_ROWS]
         more = ", …" if count > len(numbers) else ""
         told.append(f"{count} {reason} (row{'s' if count > 1 else ''} {', '.join(map(str, numbers))}{more})")
     return "; ".join(told)
@@ -174,11 +177,15 @@ def _with_range(sheet: Sheet, facts: Mapping[str, str]) -> dict[str, str]:
     return {**facts, "cells": f"A{sheet.rows[0]}:{last}{sheet.rows[-1]}"}
 
 
-def _without(sheet: Sheet, skipped: Bools) -> Sheet:
-    """The sheet less some rows; what is wrong in these does not matter."""
-    if not skipped.any():
-        return sheet
-    keep = ~skipped
+def _without(sheet: Sheet, skipped: Places) -> Sheet:
+    """The sheet less some rows; what is wrong in these does not matter. Raises SheetError where none is left."""
+    keep = np.ones(len(sheet.rows), dtype=np.bool_)
+    keep[skipped] = False
+    if not keep.any():
+        raise SheetError(
+            f"{sheet.path.name} has no rows but sections, totals and repeated headers. "
+            "An empty sheet is not read as an empty catalog."
+        )
     position_of = np.cumsum(keep) - 1
 
     def moved(problem: CellProblem) -> CellProblem:
@@ -235,11 +242,12 @@ def _source_of(sheet: Sheet, whole: Sheet, column: int, how: Fill) -> NDArray[np
         last = np.maximum.accumulate(np.where(blank, -1, np.arange(len(blank))))
         source[blank] = last[blank]
         return source
-    for area in whole.merged:
-        if area.left <= column <= area.right and area.bottom > area.top:
-            anchor = np.searchsorted(whole.rows, area.top + 1)
-            if anchor == len(whole.rows) or whole.rows[anchor] != area.top + 1 or area.left != column:
-                continue
-            inside = blank & (sheet.rows > area.top) & (sheet.rows <= area.bottom + 1)
-            source[inside] = anchor
+    areas = [area for area in whole.merged if area.left == column and area.bottom > area.top]
+    anchors = np.searchsorted(whole.rows, [area.top + 1 for area in areas])
+    first = np.searchsorted(sheet.rows, [area.top + 1 for area in areas])
+    last = np.searchsorted(sheet.rows, [area.bottom + 1 for area in areas], side="right")
+    for area, anchor, begin, end in zip(areas, anchors.tolist(), first.tolist(), last.tolist(), strict=True):
+        if anchor < len(whole.rows) and whole.rows[anchor] == area.top + 1:
+            source[begin:end] = anchor
+    source[~blank] = -1
     return source

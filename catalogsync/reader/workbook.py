@@ -242,7 +242,7 @@ def _read_tab(
         facts,
         table.numbers(),
         hidden=marks.hidden_among(rows),
-        merged=_merged(sheet),
+        merged=_merged(sheet) or tuple(Merged(*first, *last) for first, last in marks.merged),
     )
 
 

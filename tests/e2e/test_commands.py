@@ -59,7 +59,7 @@ def test_plan_shows_old_and_new_and_sends_only_gets(sample: Shell) -> None:
     assert "~ update  00503  Product   Ruler 50      Ruler 50 cm" in sample.out
     assert "Plan: 7 to add, 2 to update, 0 to delete; 1 unchanged." in sample.out
     assert "1 write request" in sample.out
-    assert "encoding utf-8" in sample.err
+    assert "encoding    utf-8" in sample.err
     assert [arrival.method for arrival in sample.sent] == ["GET"] * 4
 
 
@@ -191,7 +191,7 @@ def test_nothing_moves_where_stderr_is_no_terminal(sample: Shell) -> None:
     assert sample("import", SAMPLE, "-m", MAPPING, "--yes") == 0
 
     assert "Writing" not in sample.err + sample.out
-    assert len(sample.err.splitlines()) == 1
+    assert len(sample.err.splitlines()) == 8  # how the sheet was read
 
 
 def test_import_without_changes_neither_asks_nor_writes(sample: Shell) -> None:
@@ -209,6 +209,18 @@ def test_import_json_holds_plan_and_outcome(sample: Shell) -> None:
     assert told["plan"]["counts"] == {"add": 7, "update": 2, "delete": 0}
     assert {result["outcome"] for result in told["run"]["results"]} == {"done"}
     assert told["run"]["write_requests"] == 1
+
+
+def test_a_plan_says_how_the_sheet_was_read(sample: Shell) -> None:
+    assert sample("plan", SAMPLE, "-m", MAPPING) == 0
+    told = dict(line.split(maxsplit=1) for line in sample.err.splitlines() if line.startswith("  "))
+    assert told["type"] == "text"
+    assert told["delimiter"] == ";"
+    assert told["cells"] == "A2:I11"
+    assert "How the sheet was read:" in sample.err
+
+    assert sample("plan", SAMPLE, "-m", MAPPING, "--quiet") == 0
+    assert "How the sheet was read:" not in sample.err
 
 
 def test_import_json_holds_the_plan_also_where_nothing_is_written(sample: Shell) -> None:
