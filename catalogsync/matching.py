@@ -262,7 +262,7 @@ class Scoring:
             kind = target.field.type if target.field else "text"
             if pair.target not in self._held or column.distinct_share < 0.8 or kind not in _IDENTIFYING:
                 continue
-            joined = _join(self.reading(pair.column, pair.target).values, self._held[pair.target], pair)
+            joined = self._join(self.reading(pair.column, pair.target).values, self._held[pair.target], pair)
             if joined is not None:
                 tried.append((len(joined.rows) * (0.2 + pair.score) * (0.5 + column.code_share), joined))
         best: tuple[float, Joined] | None = None
@@ -274,6 +274,21 @@ class Scoring:
             if best is None or weight > best[0]:
                 best = (weight, joined)
         return best[1] if best else None
+
+    def _join(self, sheet: pd.Series, catalog: pd.Series, pair: Pair) -> Joined | None:
+        """Rows and elements with the same value, where it stands once on either side. None for too few."""
+        mine, yours = self._alone(sheet), self._alone(catalog)
+        shared, rows, elements = np.intersect1d(mine[0], yours[0], assume_unique=True, return_indices=True)
+        if len(shared) < LEAST_JOINED:
+            return None
+        by = (pair.column, pair.target)
+        return Joined(mine[1][rows][:MOST_JOINED], yours[1][elements][:MOST_JOINED], by)
+
+    def _alone(self, texts: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """The texts that stand once, as numbers, and where."""
+        numbers, places, counts = np.unique(self._numbered(texts), return_index=True, return_counts=True)
+        is_alone = (counts == 1) & (numbers != 0)
+        return numbers[is_alone], places[is_alone]
 
     def _agreement(self, pair: Pair, joined: Joined) -> tuple[float, int]:
         """How far a pair agrees in the joined products beyond what chance would do (Cohen's kappa), and in how many."""
@@ -342,19 +357,6 @@ _LOOKS = {"barcode": "barcodes", "url": "web addresses", "image": "pictures", "i
 def _kind_of(target: Target) -> str:
     """The kind of thing that a target's name means."""
     return "name" if target.field is None else words.meaning(target.field.name).kind
-
-
-def _join(sheet: pd.Series, catalog: pd.Series, pair: Pair) -> Joined | None:
-    """Rows and elements with the same value, where it stands once on either side. None for too few."""
-    mine = sheet[(sheet != "") & ~sheet.duplicated(keep=False)]
-    yours = catalog[(catalog != "") & ~catalog.duplicated(keep=False)]
-    places = pd.Index(yours).get_indexer(pd.Index(mine))
-    found = places >= 0
-    if found.sum() < LEAST_JOINED:
-        return None
-    rows = sheet.index.get_indexer(mine.index[found])[:MOST_JOINED]
-    elements = catalog.index.get_indexer(yours.index[places[found]])[:MOST_JOINED]
-    return Joined(rows, elements, (pair.column, pair.target))
 
 
 def _raised(pair: Pair, strength: float, told: str) -> Pair:
