@@ -60,7 +60,7 @@ NAMES = {
     "prom_ua_export_duphdr.xlsx": "Название_позиции",
     "radiators_formulas.xlsx": "Наименование",
     "shopify_jewelery.csv": "Title",
-    "soap_hidden_first_sheet.xls": "column D",
+    "soap_hidden_first_sheet.xls": "Товар",
     "super_lista_11k.xlsx": "DESCRIPCION",
     "tea_rub_merged.xlsx": "Наименование",
     "transformers_err_cells.xls": "Наименование товара",
@@ -181,10 +181,10 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
     },
     "soap_hidden_first_sheet.xls": {
         "Уникальный идентификатор (Номенклатура)": "Product id",
-        "Мелкооптовая от 10 000 руб. до 20 000 руб": "Small wholesale price",
-        "Оптовая от 20 000 до 300 000 руб": "Wholesale price",
-        "Розница до 10 000 руб": "Retail price",
-        "Крупный опт свыше 300 000руб": "Large wholesale price",
+        "Цены, руб. / Мелкооптовая от 10 000 руб. до 20 000 руб": "Small wholesale price",
+        "Цены, руб. / Оптовая от 20 000 до 300 000 руб": "Wholesale price",
+        "Цены, руб. / Розница до 10 000 руб": "Retail price",
+        "Цены, руб. / Крупный опт свыше 300 000руб": "Large wholesale price",
     },
     "super_lista_11k.xlsx": {"SKU": "Артикул", "PRECIO": "Цена", "OFERTA": "Акционная цена", "FAMILIA": "Категория"},
     "tea_rub_merged.xlsx": {
