@@ -199,7 +199,7 @@ class Evidence:
         """
         kind = target.type if target else "text"
         plain = kind not in fields.PARSERS
-        key = ("text", known & EMPTY_WORDS) if plain else (kind, target.id if target and target.enums else 0, known)
+        key = ("text", known) if plain else (kind, target.id if target and target.enums else 0, known)
         if key not in self._readings:
             column = Column(self.header, target, subtype, timezone=self.timezone if kind == "date_time" else "")
             self._readings[key] = self._read(column, known)

@@ -95,11 +95,7 @@ def targets_of(schema: model.Schema) -> list[Target]:
         for subtype in fields.SUBTYPES.get(field.type, ("",)):
             title = f"{field.name}: {subtype}" if subtype else field.name
             found.append(Target(field, subtype, (title,), _written(field, schema)))
-    counts = Counter(target.titles[0] for target in found)
-    return [
-        replace(target, titles=(f"{target.titles[0]} ({target.key})", *target.titles[counts[target.titles[0]] > 1 :]))
-        for target in found
-    ]
+    return found
 
 
 def _written(field: model.Field, schema: model.Schema) -> str:
@@ -177,6 +173,8 @@ class Scoring:
         """How alike a header and the target's names are."""
         titles = [*target.titles, *([target.field.code] if target.field and not target.subtype else [])]
         headers = dict.fromkeys([column.header, column.address])
+        if f"{target.titles[0]} ({target.key})" in headers:  # an export's, where it has two columns of that title
+            return 1.0, "the same name"
         found = [words.likeness(header, title) for header in headers for title in titles if header and title]
         mine = words.meaning(column.header)
         is_one_of_a_kind = bool(mine.kind) and self._kinds[mine.kind] == 1 == self._target_kinds[mine.kind]
@@ -238,7 +236,9 @@ class Scoring:
             if column.name_share >= 0.6 or named >= 1:
                 return 1.0, ""
             return (
-                (0.95, "") if column.name_share >= 0.35 or named >= NAMED else (0.7, "the cells hardly look like names")
+                (0.95, "")
+                if column.name_share >= 0.35 or named >= NAMED or column.merged_rows
+                else (0.7, "the cells hardly look like names")
             )
         if kind not in fields.PARSERS:
             is_odd = kind == "url" and column.looks not in {"url", "image"} and named < NAMED
@@ -412,6 +412,8 @@ def _rivals_of(pair: Pair, pairs: Sequence[Pair], taken: Mapping[int, Match], ta
         if other.score <= pair.score - MARGIN:
             return
         if other is pair or (other.column != pair.column and other.target != pair.target):
+            continue
+        if pair.named == 1 and other.named < 1:  # the very name beats one that is only like it
             continue
         sure_elsewhere = other.column in taken and taken[other.column].is_sure
         if not sure_elsewhere and other.target not in targets:

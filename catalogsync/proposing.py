@@ -145,7 +145,8 @@ def _settings(column: Evidence, target: Target, reading: Reading, scoring: Scori
     unread = list(reading.unread)
     kind = target.field.type if target.field else "text"
     if kind in fields.OPTION_TYPES and unread:
-        learned = _learned_labels(column, target, unread, scoring)
+        learned = {label: same for label in unread[:100] if (same := _same_company(label, target))}
+        learned |= _learned_labels(column, target, unread, scoring)
         if learned:
             settings["enums"] = learned
             unread = [label for label in unread if label not in learned]
@@ -185,6 +186,25 @@ def _learned_labels(column: Evidence, target: Target, labels: Sequence[str], sco
             if times >= 2 and option.isdecimal() and int(option) in target.field.enums:
                 learned[label] = fields.show_exactly(option, plain)
     return learned
+
+
+_COMPANY_FORMS = frozenset(
+    "ltd co inc llc llp plc corp company gmbh ag kg ug sa srl sarl sas spa bv nv ab oy as aps sia oü uab sp zoo z o o"
+    " lda ltda eirl ооо зао оао пао ао ип тоо тов чп фоп пп".split()
+)
+
+
+def _same_company(label: str, target: Target) -> str:
+    """The one caption that is the label but for the form of a company: "Brevis" is "Brevis & Co"."""
+
+    def bare(text: str) -> set[str]:
+        return set(re.findall(r"\w+", text.casefold())) - _COMPANY_FORMS
+
+    mine = bare(label)
+    enums = target.field.enums if target.field else {}
+    captions = [html.unescape(caption) for caption in enums.values()]
+    same = [caption for caption in captions if mine and bare(caption) == mine]
+    return same[0] if len(same) == 1 else ""
 
 
 def _near_caption(label: str, target: Target) -> str:

@@ -74,7 +74,11 @@ SAME_MEANING = 0.85
 def plain_words(text: str) -> tuple[str, ...]:
     """A text as comparable words: small letters, no accents (й and ї stay), no signs, camelCase split."""
     spaced = _CAMEL.sub(
-        " ", unicodedata.normalize("NFKC", text[:400]).replace("'", "").replace("ʼ", "").replace("’", "")
+        " ",
+        unicodedata.normalize("NFKC", text[:400].replace("№", " no "))
+        .replace("'", "")
+        .replace("ʼ", "")
+        .replace("’", ""),
     )
     small = spaced.casefold().translate(_LATIN)
     return tuple(_WORD.findall("".join(_without_accents(char) for char in small)))
@@ -153,7 +157,7 @@ def meaning(header: str) -> Meaning:
         for length in range(min(_LONGEST_PHRASE, len(words) - place), 0, -1):
             phrase = "".join(words[place : place + length])
             known = next((name for name in (phrase, _BY_SOUND.get(sound(phrase), "")) if _is_known(name)), "")
-            if length == 1 and phrase in FILLERS and len(words) > 1:
+            if length == 1 and _is_filler(words, place):
                 known = ""
             if not known:
                 continue
@@ -169,13 +173,19 @@ def meaning(header: str) -> Meaning:
             place += length
             break
         else:
-            if words[place] not in FILLERS:
+            if not _is_filler(words, place):
                 others.append(words[place])
             place += 1
     if not kinds and (set(marks) & _PRICE_MARKS or set(units) & _CURRENCIES):
         kinds.append("price")
     codes = frozenset("code" if kind == "sku" else kind for kind in kinds)
     return Meaning(codes, frozenset(marks), frozenset(units), frozenset(others), is_sku)
+
+
+def _is_filler(words: Sequence[str], place: int) -> bool:
+    """Whether a word says nothing where it stands. A single letter at either end may be a name: "Price A"."""
+    inside = 0 < place < len(words) - 1
+    return words[place] in FILLERS and len(words) > 1 and (len(words[place]) > 1 or inside)
 
 
 def _is_known(phrase: str) -> bool:

@@ -14,6 +14,7 @@ from catalogsync.mappingtext import mapping_text, scalar
 from catalogsync.matching import MARK
 from catalogsync.model import Field, NewField, Schema
 from catalogsync.proposing import Line, Proposal, propose
+from catalogsync.reader.sheet import tidy_header
 from tests.builders import schema, sheet
 
 NOTHING = pd.DataFrame()
@@ -54,7 +55,8 @@ def test_headers_of_another_language_find_their_fields_and_the_code_is_the_key()
 
 
 def test_two_columns_that_fit_one_field_alike_are_both_unsure_and_say_so() -> None:
-    made = propose(of_rows("Price 1|Name|Price 2", *GOODS), catalog(PRICE), NOTHING)
+    rows = ["10|Oak board|11", "12|Pine board|13", "15|Birch board|16"]
+    made = propose(of_rows("Price 1|Name|Price 2", *rows), catalog(PRICE), NOTHING)
     assert sure(made) == {"Name": "name"}
     assert "but “Price 2” would do as well" in line(made, "Price 1").reason
     assert line(made, "Price 1").score < MARK
@@ -160,6 +162,24 @@ def test_options_are_split_by_the_sign_that_makes_labels_of_them() -> None:
         of_rows("SKU|Name|Sizes", "1|Oak one|S, M", "2|Oak two|M", "3|Oak three|L & XL, S"), catalog(*fields), NOTHING
     )
     assert line(made, "Sizes").settings == {"split": ","}
+
+
+def test_what_the_catalog_calls_a_label_is_learned_from_products_that_both_sides_have() -> None:
+    fields = (CODE, Field(4, "Colour", "select", enums={41: "Deep red", 42: "Navy", 43: "Red wine", 44: "Oak GmbH"}))
+    names = [f"Board {n}" for n in range(4)]
+    held = elements(name=names, f1=[f"A-{n}" for n in range(4)], f4=["41", "41", "42", "41"])
+    rows = [*(f"A-{n}|Board {n}|{label}" for n, label in enumerate(("rot", "rot", "blau", "mix"))), "A-9|Board|Oak"]
+    found = line(propose(of_rows("SKU|Name|Colour", *rows), catalog(*fields), held), "Colour")
+    assert found.settings == {"enums": {"Oak": "Oak GmbH", "rot": "Deep red"}}  # one product alone teaches nothing
+    assert "not read as select" in " ".join(found.asks)
+
+
+def test_a_label_that_only_resembles_a_caption_is_a_question() -> None:
+    fields = (CODE, Field(4, "Colour", "select", enums={41: "Dark red", 42: "Blue"}))
+    rows = ["A-1|Board a|Red", "A-2|Board b|Blue", "A-3|Board c|Blue"]
+    found = line(propose(of_rows("SKU|Name|Colour", *rows), catalog(*fields), NOTHING), "Colour")
+    assert "enums" not in found.settings
+    assert "or with `enums: {Red: Dark red}`?" in found.asks
 
 
 def test_a_word_for_nothing_is_a_value_where_the_catalog_holds_it() -> None:
@@ -274,7 +294,7 @@ def test_every_text_is_read_back_as_it_was_written(tmp_path: Path, text: str) ->
 
 
 def test_awkward_headers_values_and_names_give_a_text_that_loads_and_resolves(tmp_path: Path) -> None:
-    headers = [name for name in AWKWARD if "\t" not in name] + ["Twice", "Twice", "", "x" * 300]
+    headers = [tidy_header(name) for name in AWKWARD] + ["Twice", "Twice", "", "x" * 300]
     fields = [Field(100 + n, name, "text") for n, name in enumerate(headers) if name and name != "Twice"]
     rows = [[f"{header} value {n}\nline two\x1b[31m" for header in headers] for n in range(4)]
     table, known = sheet(headers, *rows), schema(fields=fields)

@@ -89,4 +89,4 @@ def test_likeness_falls_with_what_only_one_of_them_says(header: str, name: str, 
 
 def test_numbers_in_names_are_never_taken_for_typing_errors() -> None:
     assert likeness("Склад резервный 1", "Склад резервный 2")[0] < 0.6
-    assert 0.5 < likeness("Viscositty", "Viscosityy")[0] <= 0.7
+    assert 0.5 < likeness("Thickness of wale", "Thickness of wall")[0] <= 0.7
