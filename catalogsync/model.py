@@ -44,6 +44,15 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class NewField:
+    """A custom field to be created: `options` are the captions, where its type has them."""
+
+    name: str
+    type: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
     """What an account says about one of its catalogs. `timezone` is "" where the account does not say."""
 

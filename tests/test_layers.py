@@ -30,7 +30,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
         "api.dialect",
     ),
     ("threeway", "columnguards", "lookalikes", "newoptions", "api.wire", "api.pages", "api.reading"),
-    ("api.v2_answers", "api.v4_options"),
+    ("api.v2_answers", "api.v4_options", "api.v4_fields"),
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),
     ("mapping", "tables", "wording", "differ", "guards", "workbook", "journal", "api.v4", "api.transport", "api.auth"),
@@ -39,11 +39,11 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("writer",),
     ("runs", "undoing"),
     ("sync",),
-    ("validating",),
+    ("validating", "proposing"),
     ("cli",),
     ("__main__",),
 )
-"""Lower ones first; a part imports from lower tiers only. `reader` and `cli` are taken whole; "" is the root."""
+"""Lower ones first; a part imports from lower tiers only. `reader`, `proposing`, `cli` count as one; "" is the root."""
 
 APART = {"emulator", "api"}
 """`emulator` knows nothing of the rest, and `api` itself is only a folder."""
@@ -76,7 +76,7 @@ MODULES = _modules()
 def _part(module: str) -> str:
     """The part that a module belongs to: itself, or the package that counts as a whole."""
     head = module.partition(".")[0]
-    return head if head in {"reader", "cli", "emulator"} else module
+    return head if head in {"reader", "proposing", "cli", "emulator"} else module
 
 
 def _imported(module: str) -> Iterator[str]:
