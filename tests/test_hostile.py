@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from catalogsync.errors import SheetError
-from catalogsync.reader import archive, limits, read_sheet
+from catalogsync.reader import archive, column_letter, limits, read_sheet
 from tests.cage import Cage, Task, Verdict
 from tests.reader_files import SPREADSHEET, table, worksheet, zip_ods, zip_xlsx
 from tests.test_reader_workbook import label, ods_row, ods_text, record, xls_stream
@@ -220,6 +220,24 @@ def test_one_long_text_in_many_cells_is_refused(tmp_path: Path, read: Read) -> N
     replace_part(path, "xl/worksheets/sheet1.xml", worksheet(head + few).encode())
     verdict = read(path)
     assert (verdict.outcome, verdict.rows) == ("read", 5)
+
+
+def test_merged_cells_beyond_number_or_over_one_another_take_bounded_time(tmp_path: Path, read: Read) -> None:
+    wide = "".join(f'<c r="{column_letter(number)}1"><v>1</v></c>' for number in range(5_000))
+    for count, outcome in ((100_000, "read"), (200_001, "refused")):
+        merged = '<mergeCell ref="A1:XFD40"/>' * count
+        xml = worksheet(f'<row r="1">{wide}</row><row r="2">{wide.replace("1", "2")}</row>')
+        xml = xml.replace("</sheetData>", f"</sheetData><mergeCells>{merged}</mergeCells>")
+        verdict = read(zip_xlsx(tmp_path / f"{count}.xlsx", xml))
+        assert verdict.outcome == outcome, verdict
+    assert "more than 200,000 merged cells" in verdict.message
+
+
+def test_an_xls_larger_than_any_is_refused(tmp_path: Path, read: Read) -> None:
+    path = tmp_path / "prices.xls"
+    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+    os.truncate(path, 65 << 20)
+    assert "it is larger than 64 MB. Open it in Excel" in refusal(read(path))
 
 
 def test_rows_and_cells_that_an_ods_repeats_are_counted(tmp_path: Path, read: Read) -> None:

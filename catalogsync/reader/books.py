@@ -78,7 +78,7 @@ class Budget:
     """What is left of the ceilings while one tab after another is looked at."""
 
     def __init__(self, where: str) -> None:
-        self._where = where
+        self.where = where
         self._cells = limits.MOST_CELLS
         self._text_bytes = limits.MOST_TEXT_BYTES
         self._xml_bytes = limits.MOST_UNPACKED_BYTES
@@ -87,7 +87,7 @@ class Budget:
         """So much is going to be read."""
         self._xml_bytes -= count
         if self._xml_bytes < 0:
-            raise limits.too_large(self._where, "its tabs are one part many times over")
+            raise limits.too_large(self.where, "its tabs are one part many times over")
 
     def allows(self, cells: int, text_bytes: int) -> bool:
         """Whether so much is left."""
@@ -97,10 +97,10 @@ class Budget:
         """Use so much up. Raises SheetError where it is not there."""
         if cells > self._cells:
             most = f"{limits.MOST_CELLS:,}"
-            raise limits.too_large(self._where, f"rows times columns of what it holds are more than {most} cells")
+            raise limits.too_large(self.where, f"rows times columns of what it holds are more than {most} cells")
         if text_bytes > self._text_bytes:
             most = limits.shown_bytes(limits.MOST_TEXT_BYTES)
-            raise limits.too_large(self._where, f"its cells hold more than {most} of text")
+            raise limits.too_large(self.where, f"its cells hold more than {most} of text")
         self._cells -= cells
         self._text_bytes -= text_bytes
 
@@ -167,7 +167,7 @@ def look_at_tab(xml: IO[bytes], shared_bytes: NDArray[np.int64], budget: Budget)
 
 def quick_size(xml: IO[bytes], shared_bytes: NDArray[np.int64], budget: Budget) -> tuple[int, int] | None:
     """At most so many cells and bytes of shared text; None where the XML is of an unusual kind."""
-    rows = columns = cells = text_bytes = 0
+    rows = columns = cells = text_bytes = merged = 0
     longest = int(shared_bytes.max(initial=0))
     rest = b""
     first = True
@@ -185,6 +185,9 @@ def quick_size(xml: IO[bytes], shared_bytes: NDArray[np.int64], budget: Budget) 
         if found is None:
             return None
         count, below, right = found
+        merged += data.count(b"mergeCell ", 0, cut)
+        if merged > limits.MOST_MERGED:
+            raise limits.too_large(budget.where, f"it has more than {limits.MOST_MERGED:,} merged cells")
         cells, rows, columns = cells + count, max(rows, below), max(columns, right)
         if count * longest + text_bytes > limits.MOST_TEXT_BYTES:
             numbers = np.array(_STORED_VALUE.findall(data[:cut]) or [b"0"], dtype="S9").astype(np.int64)
@@ -255,7 +258,7 @@ class _Cells:
     """Follows the cells of a tab."""
 
     def __init__(self, shared_bytes: NDArray[np.int64]) -> None:
-        self.count = self.rows = self.columns = self.text_bytes = 0
+        self.count = self.rows = self.columns = self.text_bytes = self.merged = 0
         self._shared_bytes = shared_bytes
         self._row = self._column = 0
         self._is_shared = self._in_value = self._is_filled = False
@@ -285,6 +288,10 @@ class _Cells:
                 self._column += 1
             self._is_shared = attributes.get("t") == "s"
             self._is_filled = False
+        elif name == "mergeCell":
+            self.merged += 1
+            if self.merged > limits.MOST_MERGED:
+                raise limits.too_large("the workbook", f"it has more than {limits.MOST_MERGED:,} merged cells")
         elif name in ("v", "is"):
             self._is_filled = True
             self._in_value, self._number = name == "v", ""

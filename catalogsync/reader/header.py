@@ -109,13 +109,15 @@ def spread_out(head: Sequence[Row], numbers: Sequence[int], merged: Collection[M
     """
     rows = [list(row) for row in head]
     places = {number: place for place, number in enumerate(numbers)}
+    left_cells = 2 * sum(map(len, rows))  # no spreadsheet merges a cell twice: what goes beyond is not spread
     for area in merged:
-        if area.top not in places or area.left < left:
+        if area.top not in places or area.left < left or left_cells < 0:
             continue
         anchor = head[places[area.top]]
         text = anchor[area.left - left] if area.left - left < len(anchor) else ""
         for number in range(area.top, min(area.bottom, area.top + HEAD_ROWS) + 1):
             row = rows[places[number]] if number in places else []
+            left_cells -= max(0, min(area.right - left + 1, len(row)) - (area.left - left))
             for column in range(area.left - left, min(area.right - left + 1, len(row))):
                 row[column] = row[column] or text
     return list(rows)

@@ -35,6 +35,12 @@ MOST_COLUMNS = 16_384
 MOST_CELL_CHARACTERS = 1_000_000
 """Of one cell. Excel holds 32,767; other programs and the catalog itself hold more."""
 
+MOST_MERGED = 200_000
+"""Merged cells of a tab."""
+
+MOST_XLS_BYTES = 64 * _MB
+"""Of an XLS file, which holds 65,536 rows at most."""
+
 MOST_LINE_BYTES = 4 * _MB
 """Of one line of a text file; up to twice as much may pass."""
 

@@ -17,6 +17,7 @@ import xlrd
 from python_calamine import SheetMetadata, SheetTypeEnum, SheetVisibleEnum
 from xlrd.compdoc import CompDoc, CompDocError
 
+from catalogsync.errors import SheetError
 from catalogsync.reader import limits
 from catalogsync.reader.marks import Marks, telling_format
 
@@ -24,6 +25,7 @@ _ERROR_TEXTS = {**xlrd.error_text_from_code, 0x2B: "#GETTING_DATA"}
 _MOMENT, _SPAN = "moment", "span"
 _VISIBLE = {0: SheetVisibleEnum.Visible, 1: SheetVisibleEnum.Hidden, 2: SheetVisibleEnum.VeryHidden}
 _EPOCHS: Final = (datetime.datetime(1899, 12, 30), datetime.datetime(1904, 1, 1))  # noqa: DTZ001 - sheets know no zones
+_SAVE_AS = "Open it in Excel or LibreOffice and save it as .xlsx, or split it into several files."
 _DAY_MS = 86_400_000
 _EAST_ASIAN_DATES = {*range(27, 37), *range(50, 59)}  # built-in formats that xlrd does not know
 
@@ -193,7 +195,7 @@ def _xlrd_log() -> Iterator[TextIO]:
     with Path(os.devnull).open("w", encoding="utf-8") as log:
         try:
             yield log
-        except OSError:
+        except (OSError, SheetError):
             raise
         except (xlrd.XLRDError, CompDocError) as error:
             raise (XlsEncryptedError if str(error) == "Workbook is encrypted" else XlsError)(str(error)) from error
@@ -203,5 +205,7 @@ def _xlrd_log() -> Iterator[TextIO]:
 
 def _content(path: Path) -> bytes:
     """The file with a header of 512 bytes, which is all that xlrd skips; it is 4096 where sectors are as long."""
+    if path.stat().st_size > limits.MOST_XLS_BYTES:
+        raise limits.too_large(path.name, f"it is larger than {limits.shown_bytes(limits.MOST_XLS_BYTES)}", _SAVE_AS)
     content = path.read_bytes()
     return content[:512] + content[4096:] if content[30:32] == b"\x0c\x00" else content

@@ -1,4 +1,4 @@
-"""Every named way to damage a clean sheet is detected, or read as if it were whole; what is no damage passes.
+"""Every named way to damage a clean sheet is detected or read as if it were whole; what is no damage passes.
 
 `pytest -s tests/e2e/test_damage.py` prints the table, and so does ``python -m tests.damage``.
 """
@@ -16,14 +16,6 @@ from tests.damage import DAMAGES, Damage, Judged, Rows, clean_rows, column_chang
 from tests.e2e.conftest import Start, catalog_of
 from tests.e2e.worlds import World
 
-MISSING = {
-    "codes without leading zeros": "the check for lost leading zeros is not here yet",
-    "codes with Cyrillic letters that look Latin": "the check for nearly equal keys is not here yet",
-    "codes in lower case": "the check for nearly equal keys is not here yet",
-    "names of which utf-8 was read as windows-1251": "the check for mojibake is not here yet",
-}
-"""Expected of checks that another part of the project adds; when they are here, the marks go."""
-
 
 @pytest.fixture(scope="module")
 def accounts() -> Iterator[list[World]]:
@@ -32,12 +24,7 @@ def accounts() -> Iterator[list[World]]:
         yield [keeping, deleting]
 
 
-def cases() -> list[object]:
-    marks = {name: pytest.mark.xfail(strict=True, reason=reason) for name, reason in MISSING.items()}
-    return [pytest.param(one, id=one.name, marks=marks.get(one.name, ())) for one in DAMAGES]
-
-
-@pytest.mark.parametrize("one", cases())
+@pytest.mark.parametrize("one", DAMAGES, ids=lambda one: one.name)
 def test_a_damage_is_detected_or_reads_the_same(accounts: list[World], one: Damage) -> None:
     content = one.content(clean_rows())
     found = [damage.judge(account, content, one.suffix) for account in accounts]
