@@ -21,7 +21,15 @@ CatalogSyncError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A cell of the sheet, or a whole row: `row` is 1-based (row or line), `column` 0-based or None."""
+
+    row: int
+    column: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +37,14 @@ class Problem:
     """One thing a person has to mend: where it is, what it is, and the way out.
 
     `where` is a full address: ``prices.xlsx!Sheet1!B17 (Price)``, ``prices.csv:17 (Price)``
-    or ``products.yaml:12 columns.Price.blank``.
+    or ``products.yaml:12 columns.Price.blank``. `spots` are all cells or rows of the sheet that it is about,
+    that of the address first; none where it is about something else.
     """
 
     where: str
     what: str
     hint: str = ""
+    spots: tuple[Spot, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""

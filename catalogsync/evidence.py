@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from catalogsync import fields
+from catalogsync import captions, fields
 from catalogsync.model import Column, Field
 from catalogsync.reader import Sheet, column_letter, columns_named
 
@@ -208,7 +208,7 @@ class Evidence:
     def _read(self, column: Column, known: frozenset[str]) -> Reading:
         if column.type not in fields.PARSERS:
             empty = tuple(text for text, count in self.empty_words.items() if count > 1 and text not in known)
-            values, _ = self._parse(replace(column, empties=frozenset(map(fields.folded, empty))))
+            values, _ = self._parse(replace(column, empties=frozenset(map(captions.folded, empty))))
             return Reading(1.0, values, empty=empty)
         if not self._is_plausible(column):
             return Reading(0.0, pd.Series("", index=self.cells.index, dtype="str"), unread=self._first_texts)
@@ -218,9 +218,9 @@ class Evidence:
         wrong = {text.strip() for text in errors}
         unread = {text: count for text, count in self._counts.items() if text in wrong}
         empty = tuple(text for text in self.empty_words if text in unread and text not in known)
-        meant = {fields.folded(text) for text in empty}
-        counted = self.filled - sum(count for text, count in unread.items() if fields.folded(text) in meant)
-        unread = {text: count for text, count in unread.items() if fields.folded(text) not in meant}
+        meant = {captions.folded(text) for text in empty}
+        counted = self.filled - sum(count for text, count in unread.items() if captions.folded(text) in meant)
+        unread = {text: count for text, count in unread.items() if captions.folded(text) not in meant}
         share = 1 - sum(unread.values()) / counted if counted else 0.0
         written = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
         if column.type in fields.NUMBER_TYPES:
@@ -243,8 +243,8 @@ class Evidence:
         found: dict[str, tuple[str, int]] = {}
         for text, count in self._counts.items():
             if is_empty_word(text):
-                first, before = found.get(fields.folded(text), (text, 0))
-                found[fields.folded(text)] = (first, before + count)
+                first, before = found.get(captions.folded(text), (text, 0))
+                found[captions.folded(text)] = (first, before + count)
         return dict(found.values())
 
     @cached_property
@@ -262,7 +262,7 @@ class Evidence:
         if column.type in fields.OPTION_TYPES:
             known = _labels_of(column)
             fits = [
-                any(fields.folded(part) in known for part in re.split(r"[;,|/\n]", text) + [text]) for text in first
+                any(captions.folded(part) in known for part in re.split(r"[;,|/\n]", text) + [text]) for text in first
             ]
         elif column.type == "items":
             fits = [text.startswith("[") for text in first]
@@ -326,7 +326,7 @@ _ATTRIBUTES = {"format": "formats"}
 def _labels_of(column: Column) -> set[str]:
     """What a sheet may call the options, folded: captions and ids."""
     enums = column.field.enums if column.field else {}
-    return {fields.folded(caption) for caption in enums.values()} | {str(id_) for id_ in enums}
+    return {captions.folded(caption) for caption in enums.values()} | {str(id_) for id_ in enums}
 
 
 def _parse(texts: pd.Series, column: Column) -> tuple[pd.Series, Collection[str]]:
@@ -338,7 +338,7 @@ def _parse(texts: pd.Series, column: Column) -> tuple[pd.Series, Collection[str]
     unknown = {
         text
         for text in texts
-        if any(part.strip() and fields.folded(part) not in known for part in (text.split(split) if split else [text]))
+        if any(part.strip() and captions.folded(part) not in known for part in (text.split(split) if split else [text]))
     }
     cells = pd.Series(["" if text in unknown else text for text in texts], index=texts.index, dtype="str")
     values, errors = fields.parse_column(cells, column)
@@ -347,7 +347,7 @@ def _parse(texts: pd.Series, column: Column) -> tuple[pd.Series, Collection[str]
 
 def is_empty_word(text: str) -> bool:
     """Whether a text only says that there is nothing."""
-    return fields.folded(text) in EMPTY_WORDS
+    return captions.folded(text) in EMPTY_WORDS
 
 
 def is_barcode(text: str) -> bool:

@@ -9,8 +9,8 @@ text, textarea, url,           the text, outer blanks removed, line ends as ``\\
 streetaddress, unknown types
 numeric, price, monetary       plain decimal: ``80``, never ``80.0`` or ``8E+1``
 checkbox                       ``1`` or ``0``
-select, radiobutton, category  the option's id
-multiselect                    option ids, ascending, joined by ``,``
+select, radiobutton, category  the option's id, or a stand-in for one to be added (captions.py)
+multiselect                    option ids, ascending, joined by ``,``; then stand-ins
 date, birthday                 ``YYYY-MM-DD``
 date_time                      Unix seconds
 smart_address, legal_entity    text per subtype (one column each)
@@ -23,12 +23,11 @@ A column is parsed by its distinct values: a cell that repeats costs a look-up.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import html
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -36,6 +35,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from catalogsync import captions
 from catalogsync.model import Column, Field
 
 OPTION_TYPES = frozenset({"select", "radiobutton", "category", "multiselect"})
@@ -84,6 +84,9 @@ _WORDS = re.compile(r'[^\d\n"\\`]{1,40}')
 _LONGEST_NUMBER = 100
 """No number that people write is longer, and `_NUMBER` takes quadratic time on what only looks like one."""
 
+_MOST_HINTS = 100
+"""For so many unknown labels of a column is it told what was probably meant."""
+
 
 class CellError(ValueError):
     """A cell's text is not a value of its column. `what` completes a sentence that begins with the address."""
@@ -95,7 +98,11 @@ class CellError(ValueError):
 
 
 class UnknownOption(CellError):
-    """A label that names no option; `unknown: skip` passes over it."""
+    """A label that names no option; `unknown: skip` passes over it. `hint_for` finds what was meant."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(f"{quoted(label)} is not an option")
+        self.label = label
 
 
 def quoted(text: str, limit: int = 60) -> str:
@@ -184,41 +191,54 @@ def parse_number(text: str, column: Column) -> str:
 # --- options -------------------------------------------------------------------------------------------------
 
 
-def folded(label: str) -> str:
-    """A label as it is compared where case, blanks and entities make no difference."""
-    return " ".join(html.unescape(label).split()).casefold()
+def option_text(label: str, column: Column) -> str:
+    """The option that a sheet's label means: by `enums` or a caption, exactly, then but for case and blanks.
 
-
-def option_id(label: str, column: Column) -> int:
-    """The option that a sheet's label means: the mapping's `enums`, then the caption, then ignoring case and blanks.
-
-    Last the option's own id, which an export writes where captions would not be read back.
+    Last the option's own id, which an export writes where captions would not be read back. With `unknown: add` a label
+    that names none is one to be added (captions.py). Raises CellError, UnknownOption where it names none.
     """
     label = label.strip()
     if label in column.labels:
         return column.labels[label]
     enums = column.field.enums if column.field else {}
-    found = [id_ for id_, caption in enums.items() if html.unescape(caption).strip() == html.unescape(label)]
-    found = found or [id_ for id_, caption in enums.items() if folded(caption) == folded(label)]
+    found: Sequence[object] = captions.same(label, enums)
+    by_label = (text for name, text in column.labels.items() if captions.folded(name) == captions.folded(label))
+    found = found or list(dict.fromkeys(by_label))
+    found = found or captions.alike(label, enums)
     if len(found) == 1:
-        return found[0]
+        return str(found[0])
     if found:
-        raise CellError(
-            f"{quoted(label)} names {len(found)} options ({', '.join(map(str, found))})",
-            "say which under `enums:`",
-        )
+        told = ", ".join(f"{quoted(caption(column, str(option)))} ({option})" for option in found)
+        raise CellError(f"{quoted(label)} names {len(found)} options: {told}", "say which under `enums:`")
     if label.isdecimal() and int(label) in enums:
-        return int(label)
-    captions = [html.unescape(caption) for caption in enums.values()]
-    near = difflib.get_close_matches(label, captions, n=1) or captions[:5]
-    hint = f"did you mean {quoted(near[0])}?" if len(near) == 1 else f"options: {', '.join(near)}"
-    raise UnknownOption(f"{quoted(label)} is not an option", hint if near else "the field has no options")
+        return str(int(label))
+    if column.unknown == "add":
+        return captions.stand_in(label)
+    raise UnknownOption(label)
+
+
+def hint_for(error: CellError, column: Column) -> str:
+    """The hint of a problem; for an unknown option the one that was probably meant, which takes a while to find."""
+    if not isinstance(error, UnknownOption):
+        return error.hint
+    meant = near_option(error.label, column)
+    return f"did you mean {quoted(meant)}?" if meant else _first_options(column)
+
+
+def near_option(label: str, column: Column) -> str:
+    """The caption, or the label of the mapping's `enums`, that a label was probably meant to be; "" for none."""
+    return captions.near(label, [*(column.field.enums.values() if column.field else ()), *column.labels])
+
+
+def _first_options(column: Column) -> str:
+    known = [captions.plain(name) for name in column.field.enums.values()] if column.field else []
+    return f"options: {', '.join(known[:5])}" if known else "the field has no options"
 
 
 def parse_option(text: str, column: Column) -> str:
     """One option: its id. With `unknown: skip` an unknown label counts as empty."""
     try:
-        return str(option_id(text, column))
+        return option_text(text, column)
     except UnknownOption:
         if column.unknown == "skip":
             return ""
@@ -228,19 +248,20 @@ def parse_option(text: str, column: Column) -> str:
 def parse_options(text: str, column: Column) -> str:
     """Several options, split as the mapping says: their ids ascending, each once."""
     parts = text.split(column.split) if column.split else [text]
-    ids = {parse_option(part, column) for part in parts if part.strip()}
-    return join_ids(int(id_) for id_ in ids if id_)
+    return captions.joined(filter(None, (parse_option(part, column) for part in parts if part.strip())))
 
 
-def join_ids(ids: Any) -> str:
+def join_ids(ids: Iterable[int]) -> str:
     """Option ids as canonical text: ascending, each once."""
-    return ",".join(map(str, sorted(set(ids))))
+    return captions.joined(map(str, ids))
 
 
-def caption(column: Column, id_: str) -> str:
-    """The caption of an option id, the id itself where the schema does not know it."""
+def caption(column: Column, option: str) -> str:
+    """The caption of an option, its id where the schema does not know it; one that is yet to be added says so."""
+    if captions.is_stand_in(option):
+        return f"{captions.caption_of(option)} (new)"
     enums = column.field.enums if column.field else {}
-    return html.unescape(enums[int(id_)]) if id_.isdecimal() and int(id_) in enums else id_
+    return html.unescape(enums[int(option)]) if option.isdecimal() and int(option) in enums else option
 
 
 # --- checkbox, dates -----------------------------------------------------------------------------------------
@@ -422,13 +443,26 @@ def parse_column(cells: pd.Series, column: Column) -> tuple[pd.Series, dict[str,
     parsed: list[str] = []
     for text in texts:
         try:
-            is_empty = not text.strip() or (column.empties and folded(text) in column.empties)
+            is_empty = not text.strip() or (column.empties and captions.folded(text) in column.empties)
             parsed.append("" if is_empty else parse(text, column))
         except CellError as error:
             errors[text] = error
             parsed.append("")
+    _look_for_meant(errors.values(), column)
+    if column.unknown == "add":
+        parsed = list(captions.unified(parsed))
     values = pd.array(parsed, dtype="str").take(codes) if parsed else pd.array([], dtype="str")
     return pd.Series(values, index=cells.index, dtype="str"), errors
+
+
+def _look_for_meant(errors: Iterable[CellError], column: Column) -> None:
+    """Tell what was probably meant by unknown options: by the first of them, so that a flood takes no time."""
+    meant: dict[str, str] = {}
+    for error in errors:
+        if isinstance(error, UnknownOption):
+            if error.label not in meant and len(meant) < _MOST_HINTS:
+                meant[error.label] = hint_for(error, column)
+            error.hint = meant.get(error.label) or _first_options(column)
 
 
 # --- and back ------------------------------------------------------------------------------------------------

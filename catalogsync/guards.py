@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from catalogsync import fields, model
+from catalogsync import captions, fields, model
 from catalogsync.errors import Problem
 from catalogsync.model import Ceiling, Column
 from catalogsync.plan import Plan
@@ -36,6 +36,8 @@ _CHANGED_SHARE = 0.5
 _SAME_VALUES_SHARE = 0.9
 _DISTINCT_SHARE = 0.5
 _ONE_WAY_SHARE = 0.9
+_LEAST_NEW_OPTIONS = 10
+_NEW_OPTIONS_SHARE = 0.8
 
 _PAST = "check the sheet; if it is meant, --allow DIGEST"
 
@@ -46,7 +48,11 @@ def stopping(
     """Everything that stops a plan: the ceilings it exceeds, those in `ceilings` first, and its alarms."""
     told = {**plan.guards, **(ceilings or {})}
     advice = "check the sheet; if it is meant" if has_sheet else "if it is meant"
-    return *exceeded(plan.counts, plan.existing_count, told, advice=advice), *plan.alarms
+    return (
+        *exceeded(plan.counts, plan.existing_count, told, advice=advice),
+        *_too_many_options(plan, told.get("options"), advice),
+        *plan.alarms,
+    )
 
 
 def exceeded(
@@ -66,6 +72,19 @@ def exceeded(
                 f"the plan would {kind} {count} of {existing_count} elements{share}, the ceiling is {ceiling}",
                 f"{advice}, --max-{kind} {count}",
             )
+
+
+def _too_many_options(plan: Plan, ceiling: Ceiling | None, advice: str) -> Iterator[Problem]:
+    """More new options than their ceiling allows: a count, or a percentage of those that their fields have."""
+    shown = [plan.columns.get(str(each.field_id)) for each in plan.options]
+    known_count = sum(len(each.captions) for each in shown if each is not None)
+    count = plan.option_count
+    if ceiling is not None and not ceiling.allows(count, known_count):
+        yield Problem(
+            "guard options",
+            f"the plan would add {count} options to the {known_count} of their fields, the ceiling is {ceiling}",
+            f"{advice}, --max-options {count}; options cannot be taken back",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +117,7 @@ def alarms(
         *_shrunk(sheet_rows, len(existing), mapping.floors.get("rows"), last_run.sheet_rows),
         *_unmatched(seen, existing.index, mapping.floors.get("matched"), last_run.matched),
         *_odd_columns(desired, existing, mapping, address),
+        *_free_texts(desired, mapping),
     )
 
 
@@ -271,6 +291,27 @@ def _shuffled(pairs: _Pairs) -> Iterator[Problem]:
         f" {_CHANGED_SHARE:.0%} and {_SAME_VALUES_SHARE:.0%}; e.g. {pairs.example(int(np.argmax(changed)))}",
         f"was this column, or the key's, sorted on its own? {_PAST}, or `shuffled: allow` for the column",
     )
+
+
+def _free_texts(desired: pd.DataFrame, mapping: model.Mapping) -> Iterator[Problem]:
+    """A column in which nearly every row would make an option of its own: free text, or another field's column."""
+    for column in mapping.columns:
+        if column.unknown != "add" or column.owner == "crm":
+            continue
+        counts = desired[column.key].value_counts()
+        row_count = int(counts[counts.index != ""].sum())
+        new = dict.fromkeys(
+            each for text in counts.index for each in captions.split(text) if captions.is_stand_in(each)
+        )
+        if len(new) < _LEAST_NEW_OPTIONS or len(new) < _NEW_OPTIONS_SHARE * row_count:
+            continue
+        examples = ", ".join(fields.quoted(captions.caption_of(each)) for each in list(new)[:3])
+        yield Problem(
+            f"guard {column.header}",
+            f"{len(new)} new options for {row_count} filled rows, the limit is {_NEW_OPTIONS_SHARE:.0%};"
+            f" e.g. {examples}",
+            f"is this the right column for a field of type {column.type}? {_PAST}; options cannot be taken back",
+        )
 
 
 def _is_one_way(pairs: _Pairs, changed: NDArray[np.bool_]) -> bool:

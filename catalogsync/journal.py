@@ -5,7 +5,8 @@ the end of the process at any instant. Operations are joined by their id, never 
 
 A run is ``running`` until it ends: ``done``, or ``stopped`` before its end. A running one whose process is gone
 was cut off. An operation is ``planned``, then ``sent`` while its request is on its way or its answer is lost, then
-has an outcome (model.Result); settling a doubt may find that it is ``planned`` still.
+has an outcome (model.Result); settling a doubt may find that it is ``planned`` still. So it goes with the new options
+of a field, which come before all operations: once they are there, the operations are recorded with their ids.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from catalogsync.api.dialect import Batch
+from catalogsync.api.dialect import Batch, Request
 from catalogsync.errors import UserError
-from catalogsync.model import Change, Result, Stored
+from catalogsync.model import AddedOptions, AddOptions, Change, Result, Stored
 from catalogsync.plan import Plan, change_of, change_record, from_json, kind_of, to_json
 
 _SCHEMA = """
@@ -43,6 +44,11 @@ CREATE TABLE IF NOT EXISTS operations (
     change TEXT NOT NULL, image TEXT, element_id INTEGER, stored TEXT, updated_at INTEGER, batch INTEGER,
     outcome TEXT NOT NULL CHECK (outcome IN ('planned', 'sent', 'done', 'failed', 'conflict', 'unknown')),
     message TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, op)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS options (
+    run_id INTEGER NOT NULL REFERENCES runs, field_id INTEGER NOT NULL, captions TEXT NOT NULL, body TEXT,
+    sent_at INTEGER, outcome TEXT NOT NULL CHECK (outcome IN ('planned', 'sent', 'done', 'failed')), ids TEXT,
+    adopted TEXT, message TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, field_id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS catalogs (
     account_id INTEGER NOT NULL, catalog_id INTEGER NOT NULL, element_count INTEGER NOT NULL,
@@ -78,8 +84,25 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionsOperation:
+    """The new options of a field in a run, and what became of them. `sent_at` is when they last went out (Unix s).
+
+    `added` is None until they are known to be there.
+    """
+
+    options: AddOptions
+    outcome: str
+    added: AddedOptions | None = None
+    sent_at: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """One run: its plan, when and how it ended. `undoes` is the run that it takes back, None for an ordinary one."""
+    """One run: its plan, when and how it ended. `undoes` is the run that it takes back, None for an ordinary one.
+
+    `digest` is the plan's as it was approved; in `plan` new options have ids by now, if they are there.
+    """
 
     id: int
     plan: Plan
@@ -88,6 +111,7 @@ class Run:
     ended_at: int | None
     message: str = ""
     undoes: int | None = None
+    digest: str = ""
 
 
 class Journal:
@@ -147,7 +171,6 @@ class Journal:
 
     def start(self, plan: Plan, *, undoes: int | None = None) -> int:
         """Record a run with all its operations as planned; the run's id. What is left of earlier ones is superseded."""
-        header = to_json(replace(plan, changes=(), rejected=(), warnings=()))
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE runs SET state = 'superseded' WHERE state = 'stopped'"
@@ -163,7 +186,7 @@ class Journal:
                     plan.mapping,
                     plan.source,
                     plan.digest,
-                    _text(header),
+                    _header(plan),
                     undoes,
                     self.now_at(),
                 ),
@@ -177,7 +200,50 @@ class Journal:
                     for c in plan.changes
                 ),
             )
+            connection.executemany(
+                "INSERT INTO options (run_id, field_id, captions, outcome) VALUES (?, ?, ?, 'planned')",
+                ((run_id, each.field_id, _text(each.captions)) for each in plan.options),
+            )
         return run_id
+
+    # --- new options, before everything else ---
+
+    def options_sending(self, run_id: int, field_id: int, request: Request) -> None:
+        """Record that new options of a field are about to go out."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE options SET outcome = 'sent', sent_at = ?, body = ? WHERE run_id = ? AND field_id = ?",
+                (self.now_at(), _text(request.json), run_id, field_id),
+            )
+
+    def options_ended(self, run_id: int, field_id: int, outcome: str, message: str) -> None:
+        """Record that new options of a field are ``planned`` still, ``sent`` with their answer lost, or ``failed``."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE options SET outcome = ?, message = ? WHERE run_id = ? AND field_id = ?",
+                (outcome, message, run_id, field_id),
+            )
+
+    def options_added(self, run_id: int, added: AddedOptions, plan: Plan, changes: Iterable[Change]) -> None:
+        """Record that the new options of a field are there; `plan` and those `changes` of it have their ids now."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE options SET outcome = 'done', ids = ?, adopted = ?, message = ''"
+                " WHERE run_id = ? AND field_id = ?",
+                (_text(dict(added.ids)), _text(added.adopted), run_id, added.field_id),
+            )
+            connection.execute("UPDATE runs SET header = ? WHERE id = ?", (_header(plan), run_id))
+            connection.executemany(
+                "UPDATE operations SET change = ? WHERE run_id = ? AND op = ?",
+                ((_text(change_record(change)), run_id, change.op) for change in changes),
+            )
+
+    def options(self, run_id: int) -> list[OptionsOperation]:
+        """The new options of a run, by field."""
+        with closing(self._connect()) as connection:
+            connection.row_factory = sqlite3.Row
+            rows = connection.execute("SELECT * FROM options WHERE run_id = ? ORDER BY field_id", (run_id,))
+            return [_options_operation(row) for row in rows]
 
     def sending(self, run_id: int, batch: Batch, images: Mapping[int, Mapping[str, str]] | None = None) -> None:
         """Record a request that is about to go out. `images` holds by operation what is about to be deleted."""
@@ -283,7 +349,14 @@ class Journal:
                 changes=tuple(change_of(json.loads(each["change"])) for each in changes),
             )
         return Run(
-            row["id"], plan, row["state"], row["started_at"], row["ended_at"], row["message"], undoes=row["undoes"]
+            row["id"],
+            plan,
+            row["state"],
+            row["started_at"],
+            row["ended_at"],
+            row["message"],
+            undoes=row["undoes"],
+            digest=row["digest"],
         )
 
     def operations(self, run_id: int) -> list[Operation]:
@@ -356,6 +429,19 @@ class Journal:
                 (account_id, catalog_id, mapping),
             ).fetchone()
         return (None, None) if row is None else (int(row[0]), int(row[1]))
+
+
+def _header(plan: Plan) -> str:
+    """The plan less what stands elsewhere, and what is of no use afterwards."""
+    return _text(to_json(replace(plan, changes=(), rejected=(), warnings=())))
+
+
+def _options_operation(row: sqlite3.Row) -> OptionsOperation:
+    added = None
+    if row["ids"] is not None:
+        added = AddedOptions(row["field_id"], json.loads(row["ids"]), tuple(json.loads(row["adopted"])))
+    wanted = AddOptions(row["field_id"], tuple(json.loads(row["captions"])))
+    return OptionsOperation(wanted, row["outcome"], added, row["sent_at"], row["message"])
 
 
 def _image(images: Mapping[int, Mapping[str, str]] | None, op: int) -> str | None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from catalogsync import fields, model
+from catalogsync import captions, fields, model
 from catalogsync.errors import MappingError, Problem
 from catalogsync.reader import Fill, Hidden, ReadOptions, column_letter, columns_named, is_place, parse_header_rows
 from catalogsync.reader.sheet import tidy_header
@@ -34,21 +35,47 @@ class ColumnSpec(_Strict):
     """One entry under ``columns:`` as written."""
 
     field: str
+    """The catalog's field: `name` for the element's name, else a field's id, code or exact name."""
     subtype: str = ""
+    """The part of a smart address (address_line_1, address_line_2, city, state, zip, country) or of a legal entity
+    (name, entity_type, vat_id, kpp, address, external_id). The other parts stay as they are.
+    """
     blank: model.Blank = "keep"
+    """An empty cell: keep changes nothing, but empties a field that was filled at the last run; clear empties the
+    field; error rejects the row.
+    """
     decimal: Literal["", ",", "."] = ""
+    """The decimal sign of numbers in text cells; the other one groups thousands. Without it a comma is refused."""
     currency: str = ""
+    """The currency that counts, as in EUR, where cells carry one; another one is an error."""
     owner: model.Owner = "both"
+    """both: an edit in the CRM stays until the sheet's cell changes too. sheet: it is reverted, and reported. crm:
+    the column is never sent.
+    """
     conflict: model.Conflict = "ask"
+    """The sheet and the CRM changed the same cell: ask sends nothing until you decide, sheet and crm say which
+    counts.
+    """
     split: str = ";"
+    """What stands between several options in one cell."""
     multi: model.Multi = "replace"
+    """The cell's options replace those of the element, are added to them (merge), or taken from them (remove)."""
     enums: dict[str, str] = {}
+    """What the sheet calls an option: the option's caption or id."""
     unknown: model.Unknown = "error"
+    """A label that is no option: error rejects the row, skip counts it as empty, add adds the option."""
     format: tuple[str, ...] = ()
+    """How dates are written, as in `%d/%m/%Y`; several in a list. Not needed for 2026-03-31, 2026/03/31 and
+    31.03.2026.
+    """
     moves: str = ""
+    """How far the typical value of a number may move in one run, as in 30%; any for no limit. Prices: 50%."""
     shuffled: model.Shuffled = "refuse"
+    """The same values at other products: refuse takes the column for sorted on its own, allow takes it as meant."""
     empty: tuple[str, ...] = ()
+    """Texts that stand for an empty cell, in any case; several in a list."""
     fill: Fill | None = None
+    """A blank cell takes the text of the row above (down), or of the merged cell that covers it (merged)."""
 
     @field_validator("format", "empty", mode="before")
     @classmethod
@@ -60,21 +87,34 @@ class GuardSpec(_Strict):
     """Ceilings and floors as written: a count, or a percentage of the existing elements or of last time's."""
 
     delete: str = "10%"
+    """The most elements that a plan may delete: a count, or a percentage of the existing ones."""
     update: str = ""
+    """The most elements that a plan may update: a count, or a percentage of the existing ones."""
     add: str = ""
+    """The most elements that a plan may add: a count, or a percentage of the existing ones."""
+    options: str = "50"
+    """The most options that a plan may add: a count."""
     rows: str = "50%"
+    """The least rows that a sheet must have: a count, or a percentage of last time's."""
     matched: str = "50%"
+    """The least keys that must have an element: a count, or a percentage of last time's."""
 
 
 class ReadSpec(_Strict):
     """How the sheet is read, where detection is not to decide."""
 
     encoding: str = ""
+    """The text file's encoding, as in cp1251."""
     delimiter: str = ""
+    """The text file's delimiter; a tab as `\\t` in double quotes."""
     quote: str | None = None
+    """The text file's quote character; an empty text where quotes are ordinary text."""
     header_row: tuple[int, ...] | None = None
+    """The row or line of the headers, 1-based; 5-6 for a header of two rows; none where the first row is a product."""
     hidden: Hidden | None = None
+    """Hidden rows are read like the others, or left out (skip)."""
     needs: tuple[str, ...] | None = None
+    """A column, or several: a row in which one of them is blank is no product."""
 
     @field_validator("header_row", mode="before")
     @classmethod
@@ -97,7 +137,9 @@ class MissingSpec(_Strict):
     """What happens to elements whose row is gone."""
 
     action: model.Missing = "keep"
+    """What happens to them."""
     set: dict[str, str] = {}
+    """The values that their columns get, as the sheet would write them."""
 
     @model_validator(mode="after")
     def _set_has_values(self) -> MissingSpec:
@@ -110,16 +152,28 @@ class MappingFile(_Strict):
     """A mapping file as written."""
 
     catalog: str
+    """The list's id, or its exact name."""
     key: tuple[tuple[str, ...], ...]
+    """The column that identifies a product; a list: the first one that is filled counts; a list in the list: all of
+    them together.
+    """
     columns: dict[str, ColumnSpec]
+    """The sheet's header, or `column D`, and the field that it fills."""
     sheet: str = ""
+    """The workbook's tab; by default the only visible one with data."""
     duplicates: model.Duplicates = "error"
+    """Rows with the same key: error rejects them, first or last takes one."""
     missing: MissingSpec = MissingSpec()
+    """Elements whose row is gone: keep, delete, or set values as in {set: {In stock: no}}."""
     guards: GuardSpec = GuardSpec()
+    """What stops a plan: ceilings and floors, as a count or a percentage."""
     timezone: str = ""
+    """The zone of the sheet's times, as in Europe/Riga, where it is not the account's."""
     read: ReadSpec = ReadSpec()
+    """How the sheet is read, where that is not to be found out."""
 
     _source: YamlFile = YamlFile(Path())
+    _left_out: frozenset[YamlPath] = frozenset()
 
     @field_validator("key", mode="before")
     @classmethod
@@ -159,7 +213,7 @@ class MappingFile(_Strict):
     @property
     def headers(self) -> tuple[str, ...]:
         """Every header of the sheet that the mapping names; columns addressed by their place have none."""
-        return tuple(header for header in self.columns if not is_place(header))
+        return tuple(header for header in (*self.columns, *self.left_out) if not is_place(header))
 
     def read_options(self, given: ReadOptions) -> ReadOptions:
         """How the sheet is read: what is `given` wins over the mapping's ``read:``."""
@@ -176,6 +230,16 @@ class MappingFile(_Strict):
             fill=fill,
         )
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The entries under ``columns:`` that are not valid, in a file that is not valid as a whole."""
+        return tuple(str(at[1]) for at in sorted(self._left_out, key=str) if len(at) > 1)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the key is as the file says; not so in a file whose key is not valid."""
+        return ("key",) not in self._left_out
+
     def problem(self, path: YamlPath, what: str, hint: str = "") -> Problem:
         """A problem at a key of this file."""
         return Problem(self._source.place(path), what, hint)
@@ -184,15 +248,47 @@ class MappingFile(_Strict):
 # --- reading the file ----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Draft:
+    """As much of a mapping file as is valid, None where that is not enough to go on with; and what is wrong."""
+
+    file: MappingFile | None
+    problems: tuple[Problem, ...]
+
+
 def load_mapping(path: Path) -> MappingFile:
     """Read and check a mapping file by itself, without schema or sheet. Raises MappingError."""
+    draft = load_draft(path)
+    if draft.file is None or draft.problems:
+        raise MappingError(f"{path}: the mapping is not valid", draft.problems)
+    return draft.file
+
+
+def load_draft(path: Path) -> Draft:
+    """Read a mapping file as far as it is valid: what is not is left out. Raises MappingError where it is no YAML."""
     source = read_yaml(path, tidy_key=lambda at, key: tidy_header(key) if at == ("columns",) else key)
-    try:
-        file = MappingFile.model_validate(source.tree)
-    except ValidationError as error:
-        raise MappingError(f"{path}: the mapping is not valid", source.problems(error, _keys_at)) from None
-    file._source = source
-    return file
+    tree, problems, left_out = dict(source.tree), dict.fromkeys(source.mistakes), set[YamlPath]()
+    while True:
+        try:
+            file = MappingFile.model_validate(tree)
+        except ValidationError as error:
+            problems |= dict.fromkeys(source.problems(error, _keys_at))
+            wrong = {tuple(entry["loc"])[:2] for entry in error.errors()}
+            if ("columns",) in wrong:
+                return Draft(None, tuple(problems))
+            wrong = {at if at[0] == "columns" else at[:1] for at in wrong}
+            tree = _without(tree, wrong)
+            left_out |= wrong
+            continue
+        file._source, file._left_out = source, frozenset(left_out)
+        return Draft(file, tuple(problems))
+
+
+def _without(tree: dict[str, Any], wrong: Collection[YamlPath]) -> dict[str, Any]:
+    """A mapping file's tree less some keys or columns; something harmless in the place of what has to be there."""
+    columns = {header: spec for header, spec in tree["columns"].items() if ("columns", header) not in wrong}
+    rest = {key: value for key, value in tree.items() if (key,) not in wrong}
+    return {"catalog": "", "key": "?", **rest, "columns": columns}
 
 
 def _keys_at(at: YamlPath) -> list[str]:
@@ -209,33 +305,74 @@ def _keys_at(at: YamlPath) -> list[str]:
 # --- resolving against schema and sheet ----------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A mapping file resolved as far as it can be, and what is wrong with the rest.
+
+    `mapping` has the columns with nothing wrong, and no keys where one of them cannot be used; `unused` are the
+    headers of the other columns.
+    """
+
+    mapping: model.Mapping
+    problems: tuple[Problem, ...]
+    unused: tuple[str, ...]
+
+
 def resolve(file: MappingFile, schema: model.Schema, headers: Sequence[str] | None = None) -> model.Mapping:
     """The mapping with field ids, types, options and sheet positions filled in.
 
     `headers` are the sheet's, None where there is no sheet (export). Raises MappingError with every
     problem: unknown or ambiguous fields, options, headers, settings that do not fit the field's type.
     """
-    problems: list[Problem] = []
-    columns = [_column(file, header, spec, schema, headers, problems) for header, spec in file.columns.items()]
-    found = {column.header: column for column in columns if column is not None}
-    keys = tuple(tuple(_key_column(file, part, found, problems) for part in entry) for entry in file.key)
+    fitted = fit(file, schema, headers)
+    if fitted.problems:
+        raise MappingError(f"{file.path}: the mapping does not fit {_fit(schema, headers)}", fitted.problems)
+    return fitted.mapping
+
+
+def fit(file: MappingFile, schema: model.Schema | None, headers: Sequence[str] | None = None) -> Fitted:
+    """As `resolve`, but as far as it goes. Without a schema every field is taken to exist, of a type not known."""
+    problems: list[Problem] = [] if schema or not file.timezone else list(_wrong_zone(file, file.timezone))
+    found: dict[str, model.Column] = {}
+    unused = list(file.left_out)
+    untyped = schema or _untyped(file)
+    for header, spec in file.columns.items():
+        own: list[Problem] = []
+        column = _column(file, header, spec, untyped, headers, own)
+        if column is not None:
+            found[header] = column
+        if own:
+            unused.append(header)
+        problems += own
+    if headers is not None:
+        for header in file.left_out:
+            _position(file, ("columns", header), header, headers, problems)
+    counted = len(problems)
+    keys = [[_key_column(file, part, found, problems) for part in entry] for entry in file.key if file.has_key]
+    is_keyed = len(problems) == counted and all(column and column.header not in unused for e in keys for column in e)
     problems += _repeated_targets(file, found)
     missing_set = dict(_missing_values(file, found, problems))
-    guards = dict(_limits(file, model.Ceiling, ("delete", "update", "add"), problems))
+    guards = dict(_limits(file, model.Ceiling, ("delete", "update", "add", "options"), problems))
     floors = dict(_limits(file, model.Floor, ("rows", "matched"), problems))
-    if problems:
-        raise MappingError(f"{file.path}: the mapping does not fit {_fit(schema, headers)}", problems)
-    return model.Mapping(
+    mapping = model.Mapping(
         name=file.path.stem,
-        catalog_id=schema.catalog_id,
-        columns=tuple(found.values()),
-        keys=tuple(tuple(column for column in entry if column) for entry in keys),
+        catalog_id=untyped.catalog_id,
+        columns=tuple(column for column in found.values() if column.header not in unused),
+        keys=tuple(tuple(column for column in entry if column) for entry in keys) if is_keyed else (),
         duplicates=file.duplicates,
         missing=file.missing.action,
         missing_set=missing_set,
         guards=guards,
         floors=floors,
     )
+    return Fitted(mapping, tuple(dict.fromkeys(problems)), tuple(unused))
+
+
+def _untyped(file: MappingFile) -> model.Schema:
+    """What stands for the schema where there is none: every field that the file names, of no known type."""
+    names = dict.fromkeys(spec.field for spec in file.columns.values() if spec.field != model.NAME)
+    found = tuple(model.Field(-place, name, "", code=name) for place, name in enumerate(names, start=1))
+    return model.Schema(0, file.timezone, 0, file.catalog, found)
 
 
 def _fit(schema: model.Schema, headers: Sequence[str] | None) -> str:
@@ -273,7 +410,7 @@ def _column(
         timezone=_zone(file, at, schema, field, problems),
         moves_percent=_moves_percent(file, at, spec, field, problems),
         shuffled=spec.shuffled,
-        empties=frozenset(map(fields.folded, spec.empty)),
+        empties=frozenset(map(captions.folded, spec.empty)),
     )
     problems += _misfits(file, at, column, spec)
     labels = dict(_labels(file, at, column, spec, problems))
@@ -324,13 +461,18 @@ def _zone(
     if field is None or field.type != "date_time":
         return ""
     name = file.timezone or schema.timezone
+    wrong = list(_wrong_zone(file, name, at))
+    problems += wrong
+    return "UTC" if wrong else name
+
+
+def _wrong_zone(file: MappingFile, name: str, at: YamlPath = ()) -> Iterator[Problem]:
+    """What is wrong with the name of a time zone; `at` where the account is to blame."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         what = f"{fields.quoted(name)} is not a time zone" if name else "the account does not name its time zone"
-        problems.append(file.problem(("timezone",) if file.timezone else at, what, "set `timezone: Europe/Riga`"))
-        return "UTC"
-    return name
+        yield file.problem(("timezone",) if file.timezone else at, what, "set `timezone: Europe/Riga`")
 
 
 def _moves_percent(
@@ -372,7 +514,7 @@ def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: Column
         "subtype": kind in fields.SUBTYPES,
     }
     for name, is_fit in fits.items():
-        if name in given and not is_fit:
+        if kind and name in given and not is_fit:
             yield file.problem((*at, name), f"`{name}` does not apply to a field of type {kind}")
     if kind in fields.SUBTYPES and spec.subtype not in fields.SUBTYPES[kind]:
         what = (
@@ -382,14 +524,17 @@ def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: Column
         )
         yield file.problem((*at, "subtype"), what, f"one of {', '.join(fields.SUBTYPES[kind])}")
     for layout in spec.format:
-        if kind in fields.DATE_TYPES and not _is_date_layout(layout):
+        if (kind in fields.DATE_TYPES or not kind) and not _is_date_layout(layout):
             hint = "as in `%d/%m/%Y` or `%Y-%m-%d %H:%M`"
             yield file.problem((*at, "format"), f"{fields.quoted(layout)} is not a way to write a date", hint)
     if column.field is None and spec.blank == "clear":
         yield file.problem((*at, "blank"), "a name cannot be cleared")
-    if spec.unknown == "add":
-        hint = "add the option in the CRM, or use `unknown: skip`"
-        yield file.problem((*at, "unknown"), "this version cannot add options", hint)
+    if spec.unknown == "add" and kind == "category":
+        what = "a category is a tree: where in it a new one belongs, no cell says"
+        yield file.problem((*at, "unknown"), what, "add it in the CRM, or use `unknown: skip`")
+    if spec.unknown == "add" and spec.multi == "remove":
+        what = "`multi: remove` takes options away: there is none to add"
+        yield file.problem((*at, "unknown"), what, "`unknown: skip` passes over labels that are no options")
     if column.currency and column.currency not in fields.CURRENCIES.values():
         yield file.problem((*at, "currency"), f"{fields.quoted(spec.currency)} is not a known currency", "EUR, USD, …")
 
@@ -408,13 +553,13 @@ def _is_date_layout(layout: str) -> bool:
 
 def _labels(
     file: MappingFile, at: YamlPath, column: model.Column, spec: ColumnSpec, problems: list[Problem]
-) -> Iterator[tuple[str, int]]:
-    """``enums:`` as sheet label to option id; the right side is a caption, else an option id."""
-    for label, target in spec.enums.items():
+) -> Iterator[tuple[str, str]]:
+    """``enums:`` as sheet label to option; the right side is a caption, also one to be added, else an option id."""
+    for label, target in spec.enums.items() if column.type else ():
         try:
-            yield label.strip(), fields.option_id(target, column)
+            yield label.strip(), fields.option_text(target, column)
         except fields.CellError as error:
-            problems.append(file.problem((*at, "enums", label), error.what, error.hint))
+            problems.append(file.problem((*at, "enums", label), error.what, fields.hint_for(error, column)))
 
 
 def _key_column(
@@ -423,12 +568,15 @@ def _key_column(
     header = tidy_header(part)
     column = found.get(header)
     if column is None:
-        if header not in file.columns:
+        if header not in file.columns and header not in file.left_out:
             hint = did_you_mean(header, list(file.columns))
             problems.append(file.problem(("key",), f"the key {fields.quoted(part)} is not one of `columns:`", hint))
         return None
     if column.type in {"multiselect", "items", "checkbox"}:
         problems.append(file.problem(("key",), f"a {column.type} field cannot identify a product"))
+    if column.unknown == "add":
+        what = f"a product is looked for by its key {fields.quoted(header)}, and a new option has no product yet"
+        problems.append(file.problem(("columns", header, "unknown"), what, "leave `unknown:` out for a key"))
     if column.owner == "crm":
         what = f"the key {fields.quoted(header)} is never sent (`owner: crm`): every run would add the products again"
         problems.append(file.problem(("columns", header, "owner"), what, "leave `owner:` out for a key"))
@@ -450,18 +598,22 @@ def _missing_values(
     for header, text in file.missing.set.items():
         at: YamlPath = ("missing", "set", header)
         column = found.get(tidy_header(header))
+        if column is None and tidy_header(header) in (*file.columns, *file.left_out):
+            continue  # told already
         if column is None:
             problems.append(file.problem(at, f"{fields.quoted(header)} is not one of `columns:`"))
             continue
         if column.owner == "crm":
             problems.append(file.problem(at, f"{fields.quoted(header)} has `owner: crm` and is never sent"))
             continue
+        if column.unknown != "error":  # this is no cell of a sheet: a label that names no option is a mistake
+            column = dataclasses.replace(column, unknown="error")
         try:
             parse = fields.PARSERS.get(column.type)
             empty = "0" if column.type == "checkbox" else ""
             yield column.key, (parse(text, column) if parse else fields.clean_text(text)) if text else empty
         except fields.CellError as error:
-            problems.append(file.problem(at, error.what, error.hint))
+            problems.append(file.problem(at, error.what, fields.hint_for(error, column)))
 
 
 def _limits(

@@ -78,10 +78,10 @@ class Catalog:
 class Column:
     """One mapped column: a header of the sheet and the column key it fills, with the mapping's options.
 
-    `field` is None for the element's name. `labels` maps what the sheet writes to option ids, and is
-    consulted before the captions. `position` is the sheet column, -1 where there is no sheet.
+    `field` is None for the element's name. `labels` maps what the sheet writes to options as canonical
+    text, and is consulted before the captions. `position` is the sheet column, -1 where there is no sheet.
     `moves_percent` is the most by which the typical value may move in one run, None for any. `empties` are texts
-    that stand for an empty cell, folded as by `fields.folded`.
+    that stand for an empty cell, folded as by `captions.folded`.
     """
 
     header: str
@@ -95,7 +95,7 @@ class Column:
     conflict: Conflict = "ask"
     split: str = ";"
     multi: Multi = "replace"
-    labels: collections.abc.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    labels: collections.abc.Mapping[str, str] = dataclasses.field(default_factory=dict)
     unknown: Unknown = "error"
     formats: tuple[str, ...] = ()
     timezone: str = ""
@@ -229,6 +229,27 @@ class Delete:
 
 
 Change = Add | Update | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class AddOptions:
+    """Options that the sheet names and a field lacks, by caption in the order of the rows.
+
+    They are added before any element is written, and stay: no run takes them back.
+    """
+
+    field_id: int
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AddedOptions:
+    """The ids of options that a plan wanted, by caption; `adopted` are those that somebody else had added by then."""
+
+    field_id: int
+    ids: collections.abc.Mapping[str, int]
+    adopted: tuple[str, ...] = ()
+
 
 ClashKind = Literal["conflict", "kept", "reverted", "overridden", "deleted"]
 

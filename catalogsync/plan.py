@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from catalogsync.errors import Problem, UserError
-from catalogsync.model import Add, Ceiling, Change, Clash, Delete, Update
+from catalogsync.model import Add, AddOptions, Ceiling, Change, Clash, Delete, Update
 
 FORMAT = "catalogsync-plan"
 VERSION = 2
@@ -42,7 +42,8 @@ class Plan:
     somebody changed in the CRM since the last run, as far as the sheet says otherwise. `sheet_rows` counts the rows.
     `existing_count` counts the elements of the catalog, `max_id` is the highest id and `max_updated_at` the latest
     ``updated_at`` among them, as read at `made_at` (Unix seconds). `batch_size` changes go into one request,
-    `write_requests` is the fewest that carry them all (law 5).
+    `write_requests` is the fewest that carry them all (law 5). `options` are added before any of the changes is sent,
+    with a request per field; until then stand-ins (captions.py) stand for them in the changes.
     """
 
     account_id: int
@@ -68,6 +69,12 @@ class Plan:
     sheet_rows: int = 0
     alarms: tuple[Problem, ...] = ()
     clashes: tuple[Clash, ...] = ()
+    options: tuple[AddOptions, ...] = ()
+
+    @property
+    def option_count(self) -> int:
+        """How many options are added, to all fields."""
+        return sum(len(each.captions) for each in self.options)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -76,8 +83,9 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Twelve characters that stand for exactly these changes to this catalog."""
-        content = [self.account_id, self.catalog_id, *(change_record(change) for change in self.changes)]
+        """Twelve characters that stand for exactly these changes to this catalog, new options included."""
+        changes = (change_record(change) for change in self.changes)
+        content = [self.account_id, self.catalog_id, *map(options_record, self.options), *changes]
         text = json.dumps(content, ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
 
@@ -109,6 +117,11 @@ def change_record(change: Change) -> dict[str, Any]:
     """A change as JSON values."""
     record = {name: getattr(change, name) for name in change.__dataclass_fields__}
     return {"kind": kind_of(change), **{k: dict(v) if isinstance(v, Mapping) else v for k, v in record.items()}}
+
+
+def options_record(options: AddOptions) -> dict[str, Any]:
+    """The new options of a field as JSON values."""
+    return {"field_id": options.field_id, "captions": list(options.captions)}
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
@@ -154,6 +167,7 @@ def _tree(plan: Plan) -> dict[str, Any]:
         },
         "key_columns": [list(keys) for keys in plan.key_columns],
         "guards": {kind: str(ceiling) for kind, ceiling in plan.guards.items()},
+        "options": [options_record(options) for options in plan.options],
         "changes": [change_record(change) for change in plan.changes],
         "clashes": [dataclasses.asdict(clash) for clash in plan.clashes],
         "rejected": [_problem_record(problem) for problem in plan.rejected],
@@ -201,6 +215,7 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             clashes=tuple(Clash(**record) for record in tree["clashes"]),
             guards={kind: Ceiling.parse(text) for kind, text in tree["guards"].items()},
             alarms=tuple(Problem(**record) for record in tree["alarms"]),
+            options=tuple(_options_of(record) for record in tree.get("options", ())),  # older plans have none
         )
         is_whole = _checksum(tree) == tree.get("checksum") and plan.digest == tree.get("digest")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -208,6 +223,10 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
     if not is_whole:
         raise UserError(f"{name}: the file was changed since it was written; plan again")
     return plan
+
+
+def _options_of(record: dict[str, Any]) -> AddOptions:
+    return AddOptions(int(record["field_id"]), tuple(map(str, record["captions"])))
 
 
 def change_of(record: dict[str, Any]) -> Change:

@@ -160,6 +160,7 @@ def _settings(column: Evidence, target: Target, reading: Reading, scoring: Scori
         hint = "rows with these are rejected"
         if kind in fields.OPTION_TYPES:
             hint += "; `unknown: skip` passes over them"
+            hint += ", `unknown: add` makes options of them" if kind != "category" else ""
         elif not any(char.isdigit() for text in unread[:3] for char in text):
             hint += "; `empty:` takes them as empty cells"
         asks.append(f"not read as {kind}: {shown}{more}: {hint}")

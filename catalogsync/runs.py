@@ -13,13 +13,14 @@ from pathlib import Path
 import pandas as pd
 
 from catalogsync import base as bases
-from catalogsync import tables, threeway
+from catalogsync import newoptions, tables, threeway
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Since
 from catalogsync.base import Base
-from catalogsync.errors import Problem
+from catalogsync.errors import Problem, Refused, StalePlan
 from catalogsync.journal import Journal, Operation, Run
 from catalogsync.model import Add, Result, Schema
+from catalogsync.optionwriter import record, settled
 from catalogsync.plan import Plan, counts_of
 from catalogsync.settling import holders_of, settle
 from catalogsync.tables import key_text
@@ -44,13 +45,14 @@ def recover(schema: Schema, client: Client, journal: Journal, options: WriteOpti
     for run_id in journal.unfinished(schema.account_id, schema.catalog_id):
         run = journal.run(run_id)
         assert run is not None
-        operations = journal.operations(run_id)
-        results = _settled(run, operations, schema, client, journal, options)
+        run = _with_options(run, client, journal, options)
+        results = _settled(run, journal.operations(run_id), schema, client, journal, options)
         planned = sum(operation.outcome == "planned" for operation in journal.operations(run_id))
         if results or run.state == "running":
             done = [o for o in journal.operations(run_id) if o.outcome == "done"]
             stored = {o.element_id: o.stored.values for o in done if o.stored and o.element_id}
-            remember(journal, run.plan, [Result(o.change.op, "done", o.element_id) for o in done], stored)
+            finished = [Result(o.change.op, "done", o.element_id) for o in done]
+            remember(journal, run.plan, finished, stored, digest=run.digest)
             journal.finish(run_id, "stopped" if planned else "done", run.message or "was cut off")
             recovered.append(Recovered(run_id, tuple(results), planned))
     return recovered
@@ -67,14 +69,14 @@ def base_path(journal: Journal, account_id: int, catalog_id: int, mapping: str) 
     return bases.path_of(journal.folder / "base", account_id, catalog_id, mapping)
 
 
-def _pending_path(journal: Journal, plan: Plan) -> Path:
-    return journal.folder / "base" / "pending" / f"{plan.account_id}-{plan.catalog_id}-{plan.digest}.arrow"
+def _pending_path(journal: Journal, plan: Plan, digest: str) -> Path:
+    return journal.folder / "base" / "pending" / f"{plan.account_id}-{plan.catalog_id}-{digest}.arrow"
 
 
 def keep_pending(journal: Journal, plan: Plan, base: Base) -> None:
     """Keep what sheet and catalog agree on already when a plan is made, until it is applied: also by another process,
     or after a run that was cut off."""
-    path = _pending_path(journal, plan)
+    path = _pending_path(journal, plan, plan.digest)
     bases.save(base, path)
     for old in path.parent.iterdir():
         if old.stat().st_mtime < journal.now_at() - PENDING_S:
@@ -88,18 +90,42 @@ def remember(
     stored: Mapping[int, Mapping[str, str]],
     *,
     wanted: pd.DataFrame | None = None,
+    digest: str = "",
 ) -> None:
     """Keep what sheet and catalog agree on after a run, as the base of the next one.
 
     `stored` is what was read back, texts by column key by element id; else the catalog is taken to hold what it was
-    sent. `wanted` are the rows that were planned from, where they are known.
+    sent. `wanted` are the rows that were planned from, where they are known. `digest` is the approved plan's, where
+    new options got their ids since.
     """
-    pending = _pending_path(journal, plan)
+    pending = _pending_path(journal, plan, digest or plan.digest)
     path = base_path(journal, plan.account_id, plan.catalog_id, plan.mapping)
     known = [base for base in (bases.load(pending)[0], bases.load(path)[0]) if base is not None]
     base = known[0] if known else Base.empty()
     bases.save(base.patched(threeway.written(plan, results, wanted, base.crm.columns, stored)), path)
     pending.unlink(missing_ok=True)
+
+
+def _with_options(run: Run, client: Client, journal: Journal, options: WriteOptions) -> Run:
+    """The run after its new options in doubt were settled: those that are there have their ids, others are planned.
+
+    A request that may land yet would do away with what is added in the meantime: so the settling time is waited out.
+    """
+    for operation in journal.options(run.id):
+        if operation.outcome != "sent":
+            continue
+        age_s = max(0, journal.now_at() - (operation.sent_at or 0))
+        try:
+            wait_s = options.settle_s - age_s
+            added = settled(run.plan, operation.options, client, wait_s=wait_s, stop=options.stop)
+        except (Refused, StalePlan) as error:  # the field is gone, or is another one: the next plan tells
+            journal.options_ended(run.id, operation.options.field_id, "planned", str(error))
+            continue
+        if added:
+            run = replace(run, plan=record(run.plan, added, journal, run.id))
+        else:
+            journal.options_ended(run.id, operation.options.field_id, "planned", operation.message)
+    return run
 
 
 def _settled(
@@ -143,8 +169,9 @@ def remaining(
     )
     skipped = {result.op for result in overtaken}
     changes = tuple(change for change in left if change.op not in skipped)
-    requests = client.write_requests(counts_of(changes), run.plan.batch_size)
-    return replace(run.plan, changes=changes, write_requests=requests), overtaken
+    new_options = newoptions.needed(changes, run.plan.columns)
+    requests = len(new_options) + client.write_requests(counts_of(changes), run.plan.batch_size)
+    return replace(run.plan, changes=changes, options=new_options, write_requests=requests), overtaken
 
 
 def told(run: Run, results: Iterable[Result]) -> tuple[Problem, ...]:

@@ -16,10 +16,22 @@ from pathlib import Path
 import pandas as pd
 
 from catalogsync import base as bases
-from catalogsync import differ, fields, guards, runs, tables, threeway, undoing, workbook, writer
+from catalogsync import (
+    checks,
+    differ,
+    fields,
+    guards,
+    newoptions,
+    runs,
+    tables,
+    threeway,
+    undoing,
+    workbook,
+    writer,
+)
 from catalogsync.api.client import Client
 from catalogsync.base import Base
-from catalogsync.errors import GuardRefused, Problem, RowsRejected, StalePlan, UserError
+from catalogsync.errors import GuardRefused, Problem, RowsRejected, Spot, StalePlan, UserError
 from catalogsync.journal import Journal, Run
 from catalogsync.mapping import MappingFile, load_mapping, resolve
 from catalogsync.model import Add, Catalog, Ceiling, Column, Delete, Schema, Update
@@ -90,12 +102,27 @@ def plan(
     watch.step(f"Reading {sheet_path.name}", None)
     sheet = read_sheet(sheet_path, file.read_options(options.read), expect=file.headers)
     catalog = client.catalog(file.catalog)
-    schema = _schema(client, catalog, file)
+    schema = schema_for(client, catalog, file)
     mapping = resolve(file, schema, sheet.headers)
+    return plan_of(sheet, mapping, schema, client, journal, options, watch, prepare=prepare)
+
+
+def plan_of(
+    sheet: Sheet,
+    mapping: SheetMapping,
+    schema: Schema,
+    client: Client,
+    journal: Journal,
+    options: PlanOptions,
+    watch: Watch,
+    *,
+    prepare: Callable[[Schema], object] | None = None,
+) -> Planned:
+    """As `plan`, of a sheet that has been read and a mapping that fits it."""
     desired = tables.desired_table(sheet, mapping)
     if prepare:
         prepare(schema)
-    watch.step(f"Fetching {catalog.name}", None)
+    watch.step(f"Fetching {schema.catalog_name}", None)
     made_at = client.server_now_at()
     elements = _fetch(client, journal, schema, tables.wanted_columns(mapping.columns), watch)
     existing = tables.existing_table(elements, mapping, desired.seen)
@@ -103,31 +130,37 @@ def plan(
     def address(row: int) -> str:
         return f"{_source(sheet)}{row}"
 
-    known, lack = bases.load(runs.base_path(journal, schema.account_id, catalog.id, mapping.name))
+    known, lack = bases.load(runs.base_path(journal, schema.account_id, schema.catalog_id, mapping.name))
     wanted, shared = tables.without_shared(desired, existing, address)
     met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     wanted, existing = met.desired, dataclasses.replace(existing, table=met.existing)
     shared += _rekeyed(met, desired, address)
+    wanted, zeroless, meant = checks.without_lost_zeros(sheet, wanted, existing, mapping, desired.seen)
     wanted, nameless = tables.without_names(wanted, existing.table, address)
     second: list[Problem] = []
     if not client.capabilities.keeps_repeated_hours:
         wanted, second = tables.without_second_times(wanted, mapping, schema.timezone, address)
-    missing, notes = _missing(mapping, desired, existing, known, options)
+    sought = dataclasses.replace(desired, seen=desired.seen.append(meant))
+    missing, notes = _missing(mapping, sought, existing, known, options)
     diff = differ.diff(wanted, existing.table, mapping, missing, known)
-    changes = diff.changes
+    changes, shown = diff.changes, _shown(mapping, schema)
+    new_options = newoptions.needed(changes, shown)
     lost = [
         Problem(
-            f"{address(row)} ({column.header})", f"the catalog stores only a part of it: {_stored_words(difference)}"
+            f"{address(row)} ({column.header})",
+            f"the catalog stores only a part of it: {_stored_words(difference)}",
+            spots=(Spot(row, column.position),),
         )
         for row, column, difference in threeway.losses(wanted, existing.table, mapping, known)
     ]
-    rejected = (*desired.rejected, *shared, *nameless, *second)
-    rejected_rows = desired.rejected_rows + len(shared) + len(nameless) + len({problem.where for problem in second})
+    rejected = (*desired.rejected, *shared, *zeroless, *nameless, *second)
+    rejected_rows = desired.rejected_rows + sum(map(len, (shared, zeroless, nameless)))
+    rejected_rows += len({problem.where for problem in second})
     if options.strict and rejected:
-        raise RowsRejected(f"{sheet_path.name}: {rejected_rows} of {desired.sheet_rows} rows have problems", rejected)
+        raise RowsRejected(f"{sheet.path.name}: {rejected_rows} of {desired.sheet_rows} rows have problems", rejected)
     matched = existing.table["id"][threeway.is_in(existing.table.index, wanted.index)]
     updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
-    last_run = guards.LastRun(*journal.last_sheet(schema.account_id, catalog.id, mapping.name))
+    last_run = guards.LastRun(*journal.last_sheet(schema.account_id, schema.catalog_id, mapping.name))
     alarms = guards.alarms(
         wanted,
         existing.table,
@@ -137,34 +170,50 @@ def plan(
         last_run=last_run,
         address=address,
     )
+    added = wanted[~threeway.is_in(wanted.index, existing.table.index)]
     batch_size = min(options.batch_size, client.capabilities.max_batch)
     made = Plan(
         account_id=schema.account_id,
-        catalog_id=catalog.id,
-        catalog_name=catalog.name,
+        catalog_id=schema.catalog_id,
+        catalog_name=schema.catalog_name,
         mapping=mapping.name,
         source=_source(sheet),
         made_at=made_at,
         changes=changes,
-        columns=_shown(mapping, schema),
+        columns=shown,
         key_columns=tuple(tuple(column.key for column in entry) for entry in mapping.keys),
         existing_count=existing.element_count,
         max_id=existing.max_id,
         max_updated_at=existing.max_updated_at,
         unchanged_count=len(matched) - updated,
         batch_size=batch_size,
-        write_requests=client.write_requests(counts_of(changes), batch_size),
+        write_requests=len(new_options) + client.write_requests(counts_of(changes), batch_size),
         rejected_rows=rejected_rows,
         sheet_rows=desired.sheet_rows,
         rejected=rejected,
-        warnings=(*desired.warnings, *_shared_elsewhere(existing, desired), *lost),
+        warnings=(
+            *desired.warnings,
+            *_shared_elsewhere(existing, desired),
+            *lost,
+            *sheet_warnings(sheet, desired, mapping),
+            *checks.similar_elements(sheet, added, existing, mapping, desired.seen),
+            *checks.lost_zeros(sheet, wanted, existing.table, mapping),
+            *newoptions.look_alikes(changes, shown, mapping.columns, address),
+        ),
         notes=(*notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
         guards={**mapping.guards, **options.ceilings},
         alarms=alarms,
         clashes=(*diff.clashes, *met.clashes),
+        options=new_options,
     )
     agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     return Planned(made, schema, sheet.facts, agreed, wanted)
+
+
+def sheet_warnings(sheet: Sheet, desired: tables.Desired, mapping: SheetMapping) -> Iterable[Problem]:
+    """What looks wrong in the sheet by itself though every cell could be read."""
+    yield from checks.similar_keys(sheet, desired, mapping)
+    yield from checks.garbled_texts(sheet, mapping.columns)
 
 
 def _fetch(client: Client, journal: Journal, schema: Schema, columns: tuple[Column, ...], watch: Watch) -> pd.DataFrame:
@@ -175,7 +224,7 @@ def _fetch(client: Client, journal: Journal, schema: Schema, columns: tuple[Colu
     return elements
 
 
-def _schema(client: Client, catalog: Catalog, file: MappingFile | None) -> Schema:
+def schema_for(client: Client, catalog: Catalog, file: MappingFile | None) -> Schema:
     schema = client.schema(catalog)
     if file is not None and not schema.timezone:
         return dataclasses.replace(schema, timezone=file.timezone)
@@ -243,6 +292,7 @@ def _rekeyed(met: threeway.Met, desired: tables.Desired, address: Callable[[int]
             address(int(rows[key])),
             f"element {id_} had the key {fields.quoted(tables.key_text(str(key)))}, now it has none of its own",
             "it is not touched, and no other is added; give it its key in the catalog, or delete it there",
+            (Spot(int(rows[key])),),
         )
         for key, id_ in met.unclear.items()
     ]
@@ -304,7 +354,9 @@ def apply(
 
     def remember_run(report: writer.Report) -> None:
         stored = {each.id: each.values for each in report.stored.values()}
-        runs.remember(journal, made, report.results, stored, wanted=planned.wanted if planned else None)
+        done = newoptions.with_ids(made, report.options)
+        wanted = newoptions.rows_with_ids(planned.wanted, report.options) if planned else None
+        runs.remember(journal, done, report.results, stored, wanted=wanted, digest=made.digest)
         if planned and not report.stopped_by:
             journal.remember_sheet(made)
 
@@ -376,6 +428,7 @@ def undo_plan(
         client,
         element_count=run.plan.existing_count if count is None else count,
         earlier=earlier,
+        added_options=journal.options(run.id),
     )
 
 
@@ -455,7 +508,7 @@ def export(
         raise UserError(f"{path.name}: write to one of {', '.join(workbook.WRITERS)}")
     file = load_mapping(mapping_path) if mapping_path else None
     catalog = client.catalog(catalog_name or (file.catalog if file else ""))
-    schema = _schema(client, catalog, file)
+    schema = schema_for(client, catalog, file)
     columns = resolve(file, schema).columns if file else all_columns(schema)
     watch.step(f"Fetching {catalog.name}", None)
     elements = _fetch(client, journal, schema, columns, watch)

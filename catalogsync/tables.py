@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from catalogsync import fields, model
-from catalogsync.errors import Problem, SheetError
+from catalogsync.errors import Problem, SheetError, Spot
 from catalogsync.reader import Sheet
 
 Bools = NDArray[np.bool_]
@@ -25,12 +25,16 @@ Places = NDArray[np.intp]
 _PART = "\x1f"
 """Stands between the parts of a composite key, and n times before the key of the n-th further alternative."""
 
+_FULL_ADDRESSES = 5
+"""So many of the places of a repeated key are told as addresses."""
+
 
 @dataclass(frozen=True)
 class Desired:
     """What the sheet wants. `table` holds the good rows; `rejected` says what is wrong with the others.
 
-    `seen` are the keys of every row whose key could be read, rejected ones too: none of them is missing.
+    `seen` are the keys of every row whose key could be read, rejected and skipped ones too: none of them is missing.
+    `key_rows` maps the keys of rows that were not skipped to the row or line where each stands first.
     `unreadable_rows` counts the rows whose key could not be read; while there are any, nothing is missing.
     """
 
@@ -38,6 +42,7 @@ class Desired:
     rejected: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     seen: pd.Index
+    key_rows: pd.Series
     sheet_rows: int
     rejected_rows: int
     unreadable_rows: int
@@ -122,26 +127,38 @@ class _Rows:
         places = np.flatnonzero(mask)
         for position, text in zip(places.tolist(), _texts(self.sheet.cells[column.position], places), strict=True):
             error = tell(text)
-            yield Problem(self.sheet.address(position, column.position), error.what, error.hint)
+            where = self.sheet.address(position, column.position)
+            yield Problem(where, error.what, error.hint, (self.spot(position, column),))
+
+    def spot(self, position: int, column: model.Column) -> Spot:
+        """The cell of a column."""
+        return Spot(int(self.sheet.rows[position]), column.position)
 
 
 def desired_table(sheet: Sheet, mapping: model.Mapping) -> Desired:
     """The desired table of a sheet, and every row's problem with its address.
 
-    Raises SheetError where a column as a whole makes no sense (mixed currencies).
+    Raises SheetError where a column as a whole makes no sense (mixed currencies). A mapping without keys, as far as it
+    could be resolved, says what is wrong with the cells; none of its rows has a key then.
     """
     count = len(sheet.cells)
     rows = _Rows(sheet, np.ones(count, dtype=bool), np.ones(count, dtype=bool), [], [])
     key_columns = {column.key for alternative in mapping.keys for column in alternative}
     _reject_unread_cells(rows, mapping, key_columns)
-    _refuse_mixed_currencies(sheet, mapping)
+    if problems := mixed_currencies(sheet, mapping):
+        raise SheetError(
+            f"{sheet.path.name}: several currencies in one column; `currency:` says which counts", problems
+        )
     table = pd.DataFrame(
         {column.key: _read_column(rows, column, is_key=column.key in key_columns) for column in mapping.columns}
     )
     keys = row_keys(table, mapping.keys)
-    _reject_keyless(rows, mapping, keys)
-    _reject_crossed(rows, mapping, keys, list(alternative_keys(table, mapping.keys)))
-    _reject_repeats(rows, mapping, keys)
+    if mapping.keys:
+        _reject_keyless(rows, mapping, keys)
+        _reject_crossed(rows, mapping, keys, list(alternative_keys(table, mapping.keys)))
+        _reject_repeats(rows, mapping, keys)
+    is_first = rows.readable & (keys != "").to_numpy(bool)
+    is_first[is_first] = ~keys[is_first].duplicated().to_numpy(bool)
     table["row"] = sheet.rows
     table.index = pd.Index(keys, dtype="str")
     lost_records = sum(problem.column is None and problem.position is None for problem in sheet.problems)
@@ -149,7 +166,8 @@ def desired_table(sheet: Sheet, mapping: model.Mapping) -> Desired:
         table=table[rows.good],
         rejected=tuple(rows.rejected),
         warnings=tuple(rows.warnings),
-        seen=pd.Index(keys[rows.readable].unique(), dtype="str").union(_skipped_keys(sheet, mapping), sort=False),
+        seen=pd.Index(keys[is_first], dtype="str").union(_skipped_keys(sheet, mapping), sort=False),
+        key_rows=pd.Series(sheet.rows[is_first], index=pd.Index(keys[is_first], dtype="str")),
         sheet_rows=count + lost_records,
         rejected_rows=int((~rows.good).sum()) - rows.dropped_rows + lost_records,
         unreadable_rows=int((~rows.readable).sum()) + lost_records,
@@ -174,7 +192,8 @@ def _reject_unread_cells(rows: _Rows, mapping: model.Mapping, key_columns: set[s
     for problem in rows.sheet.problems:
         if problem.column is not None and problem.column not in used:
             continue
-        rows.rejected.append(Problem(rows.sheet.address_of(problem), problem.what, problem.hint))
+        where, spot = rows.sheet.address_of(problem), Spot(problem.row, problem.column)
+        rows.rejected.append(Problem(where, problem.what, problem.hint, (spot,)))
         if problem.position is not None:
             rows.good[problem.position] = False
             if problem.column is None or problem.column in key_places:
@@ -217,7 +236,8 @@ def _damaged(text: str) -> fields.CellError:
     return fields.CellError(what, "its last digits are lost; take it from the source again, as text")
 
 
-def _refuse_mixed_currencies(sheet: Sheet, mapping: model.Mapping) -> None:
+def mixed_currencies(sheet: Sheet, mapping: model.Mapping) -> list[Problem]:
+    """For each column with several currencies of which none is said to count: where each of them comes first."""
     problems: list[Problem] = []
     for column in mapping.columns:
         if column.type not in fields.NUMBER_TYPES or column.currency:
@@ -226,14 +246,12 @@ def _refuse_mixed_currencies(sheet: Sheet, mapping: model.Mapping) -> None:
         currencies = np.array([fields.currency_of(text) for text in texts], dtype=object)[codes]
         kinds = sorted(set(currencies) - {""})
         if len(kinds) > 1:
-            problems += [
-                Problem(sheet.address(int(np.argmax(currencies == kind)), column.position), f"the first in {kind}")
-                for kind in kinds
-            ]
-    if problems:
-        raise SheetError(
-            f"{sheet.path.name}: several currencies in one column; `currency:` says which counts", problems
-        )
+            for kind in kinds:
+                position = int(np.argmax(currencies == kind))
+                spot = Spot(int(sheet.rows[position]), column.position)
+                where = sheet.address(position, column.position)
+                problems.append(Problem(where, f"the first in {kind}", spots=(spot,)))
+    return problems
 
 
 def _reject_keyless(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> None:
@@ -266,14 +284,16 @@ def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> Non
         return
     column = mapping.keys[0][0]
     if mapping.duplicates == "error":
-        places: dict[str, list[str]] = {}
+        places: dict[str, list[int]] = {}
         found = np.flatnonzero(repeated)
         for position, key in zip(found.tolist(), _texts(keys, found), strict=True):
-            places.setdefault(key, []).append(rows.sheet.address(position, column.position))
-        for key, where in places.items():
-            what = f"the key {fields.quoted(key_text(key))} stands in {len(where)} rows"
-            hint = f"also {', '.join(where[1:6])}; none is taken; `duplicates: first` or `last` takes one"
-            rows.rejected.append(Problem(where[0], what, hint))
+            places.setdefault(key, []).append(position)
+        for key, positions in places.items():
+            what = f"the key {fields.quoted(key_text(key))} stands in {len(positions)} rows"
+            others = _all_places(rows.sheet, positions[1:], column)
+            hint = f"also {others}; none is taken; `duplicates: first` or `last` takes one"
+            spots = tuple(rows.spot(position, column) for position in positions)
+            rows.rejected.append(Problem(rows.sheet.address(positions[0], column.position), what, hint, spots))
         rows.good &= ~repeated
         return
     dropped = counted.duplicated(keep=mapping.duplicates).to_numpy(bool) & rows.readable
@@ -281,6 +301,25 @@ def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> Non
     rows.warn(dropped, column, lambda _: tell)
     rows.dropped_rows = int((dropped & rows.good).sum())
     rows.good &= ~dropped
+
+
+def _all_places(sheet: Sheet, positions: Sequence[int], column: model.Column) -> str:
+    """Every place of a column: the first ones as addresses, the others as row numbers."""
+    told = ", ".join(sheet.address(position, column.position) for position in positions[:_FULL_ADDRESSES])
+    if rest := row_ranges([int(sheet.rows[position]) for position in positions[_FULL_ADDRESSES:]]):
+        told += f" and {'row' if sheet.tab else 'line'}s {rest}"
+    return told
+
+
+def row_ranges(rows: Sequence[int]) -> str:
+    """Ascending row numbers in few words: ``7, 9–12``."""
+    spans: list[list[int]] = []
+    for row in rows:
+        if spans and row == spans[-1][1] + 1:
+            spans[-1][1] = row
+        else:
+            spans.append([row, row])
+    return ", ".join(str(low) if low == high else f"{low}–{high}" for low, high in spans)
 
 
 # --- catalog -------------------------------------------------------------------------------------------------
@@ -376,8 +415,8 @@ def without_names(
         if model.NAME in desired.columns
         else "a new product, and no column is mapped to `name`"
     )
-    problems = [Problem(source(int(row)), what) for row in desired["row"][nameless]]
-    return desired[~nameless], problems
+    rows = desired["row"][nameless].tolist()
+    return desired[~nameless], [Problem(source(row), what, spots=(Spot(row),)) for row in rows]
 
 
 def without_second_times(
@@ -390,7 +429,8 @@ def without_second_times(
         if column.type == "date_time":
             second = desired[column.key].map(lambda text: fields.is_second_time(text, timezone)).to_numpy(bool)
             what = f"{column.header} is in the second of an hour that clocks repeat, which API v2 cannot store"
-            problems += [Problem(source(int(row)), what) for row in desired["row"][second]]
+            rows = desired["row"][second].tolist()
+            problems += [Problem(source(row), what, spots=(Spot(row, column.position),)) for row in rows]
             bad |= second
     return desired[~bad], problems
 
@@ -406,5 +446,6 @@ def without_shared(
         several = len(existing.shared[key]) > 1
         what = f"{len(existing.shared[key])} elements hold" if several else "another row means the element of"
         what = f"{what} the key {fields.quoted(key_text(key))}: {ids}"
-        problems.append(Problem(source(int(row)), what, "none is touched; leave one of them in the catalog"))
+        hint = "none is touched; leave one of them in the catalog"
+        problems.append(Problem(source(int(row)), what, hint, (Spot(int(row)),)))
     return desired.table[~shared], problems

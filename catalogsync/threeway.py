@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from catalogsync import model
+from catalogsync import captions, model
 from catalogsync.base import Base, Written, texts
 from catalogsync.model import Add, Clash, ClashKind, Column, Delete, Result, Update
 from catalogsync.plan import Plan
@@ -74,12 +74,11 @@ def combined(wanted: str, held: str, column: Column) -> str:
     if column.multi == "replace":
         return wanted
     ours, theirs = _options(wanted), _options(held)
-    ids = theirs | ours if column.multi == "merge" else theirs - ours
-    return ",".join(map(str, sorted(ids)))
+    return captions.joined(theirs | ours if column.multi == "merge" else theirs - ours)
 
 
-def _options(text: str) -> set[int]:
-    return {int(id_) for id_ in text.split(",") if id_}
+def _options(text: str) -> set[str]:
+    return set(captions.split(text))
 
 
 def decisions(column: Column, wanted: Any, held: Any, base: tuple[Any, Any] | None) -> Iterator[Decision]:

@@ -17,7 +17,7 @@ import pandas as pd
 from catalogsync import fields, tables
 from catalogsync.api.client import Client
 from catalogsync.errors import Problem
-from catalogsync.journal import Operation, Run
+from catalogsync.journal import Operation, OptionsOperation, Run
 from catalogsync.model import FACTS, NAME, Add, Change, Column, Delete, Schema, Update
 from catalogsync.plan import Plan, Shown, counts_of
 from catalogsync.readback import kind_of_difference, written_by
@@ -87,8 +87,12 @@ def taken_back(
     *,
     element_count: int,
     earlier: Earlier | None = None,
+    added_options: Sequence[OptionsOperation] = (),
 ) -> TakenBack:
-    """The plan that undoes a run. `element_count` is how many elements the catalog had when it was last read."""
+    """The plan that undoes a run. `element_count` is how many elements the catalog had when it was last read.
+
+    `added_options` are the run's new options: they stay, which is told.
+    """
     earlier = earlier or Earlier()
     done = [operation for operation in operations if operation.outcome == "done"]
     made_at = client.server_now_at()  # before the reading: what is edited after it counts as at risk (writer)
@@ -104,6 +108,7 @@ def taken_back(
     notes = [NEW_IDS] if counts["add"] else []
     if counts["delete"] and not client.capabilities.shows_links:
         notes.append(LINKS_UNSEEN)
+    notes += _staying(added_options, now)
     is_whole = _reads_all(done)
     plan = replace(
         run.plan,
@@ -120,6 +125,7 @@ def taken_back(
         rejected=(),
         alarms=(),
         clashes=(),
+        options=(),
         sheet_rows=0,
         warnings=(*now.left_alone, *now.lost),
         notes=tuple(notes),
@@ -146,6 +152,19 @@ def _look(run: Run, done: Sequence[Operation], schema: Schema, client: Client, e
             live = replace(live, title=before.title, captions={**before.captions, **live.captions})
         shown[column.key] = live
     return _Now(schema, columns, held.set_index("id"), shown)
+
+
+def _staying(operations: Sequence[OptionsOperation], now: _Now) -> Iterator[str]:
+    """The options that the run added and that its fields still have: none is taken away, others may hold it by now."""
+    for operation in operations:
+        key = str(operation.options.field_id)
+        added = operation.added
+        if added is None or key not in now.shown:
+            continue
+        ours = [caption for caption in operation.options.captions if caption not in added.adopted]
+        names = [fields.quoted(c) for c in ours if not _gone_options(key, str(added.ids[c]), now.schema)]
+        if names:
+            yield f"options that the run added stay: {now.title(key)} {', '.join(names)}"
 
 
 def _tell_unknown(operations: Sequence[Operation], now: _Now) -> None:

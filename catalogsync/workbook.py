@@ -35,13 +35,13 @@ def write_xlsx(path: Path, elements: pd.DataFrame, columns: Sequence[Column], ti
     """Write elements (canonical text by column key) as a workbook with one tab."""
     shown = [_shown(elements, column) for column in columns]
     _refuse_too_large(path, shown, columns)
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         options = {"constant_memory": True, "strings_to_numbers": False, "strings_to_formulas": False}
         with (
             temporary.open("wb") as stream,
             xlsxwriter.Workbook(stream, {**options, "strings_to_urls": False}) as book,
         ):
-            sheet = book.add_worksheet(_tab_name(title))
+            sheet = book.add_worksheet(tab_name(title))
             bold = book.add_format({"bold": True, "bg_color": "#E8EEF4", "bottom": 1})
             wrapped = book.add_format({"text_wrap": True, "valign": "top"})
             dated = book.add_format({"num_format": "yyyy-mm-dd", "align": "left"})
@@ -62,7 +62,7 @@ def write_xlsx(path: Path, elements: pd.DataFrame, columns: Sequence[Column], ti
 def write_csv(path: Path, elements: pd.DataFrame, columns: Sequence[Column], title: str) -> None:
     """Write elements as CSV: comma, UTF-8 with a mark that Excel understands. `title` has no place in it."""
     del title
-    with _replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as stream:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow([column.header for column in columns])
         rows.writerows(zip(*[_shown(elements, column) for column in columns], strict=True))
@@ -112,7 +112,7 @@ def _width(column: Column, texts: Sequence[str]) -> int:
     return max(8, min(60, max(widest, len(column.header)) + 2))
 
 
-def _tab_name(title: str) -> str:
+def tab_name(title: str) -> str:
     """A tab name that Excel accepts: no reserved characters, 31 at most."""
     name = "".join(char for char in title if char.isprintable() and char not in "[]:*?/\\").strip(" '")
     return name[:31].strip(" '") or "Catalog"
@@ -127,7 +127,7 @@ def _refuse_too_large(path: Path, shown: Sequence[Sequence[str]], columns: Seque
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` that takes its place when all went well, and is gone otherwise."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

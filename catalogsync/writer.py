@@ -1,5 +1,7 @@
 """Writer: a plan becomes the fewest requests, sent, journalled, settled, read back and reported.
 
+New options of fields come first (optionwriter.py); without them nothing else is sent.
+
 Each batch goes through the same steps: a look at what may have changed since it was read (law 7), the journal, the
 request, the journal, a look at what was stored. Several batches are on their way at once, so that the rate limit and
 not the latency says how long it takes; their changes are independent of each other.
@@ -18,13 +20,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from catalogsync import tables
+from catalogsync import newoptions, tables
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Batch
 from catalogsync.errors import ApiError, CatalogSyncError, InDoubt, Refused, Stopped, UnexpectedAnswer
 from catalogsync.journal import Journal
 from catalogsync.looking import Looked, look
-from catalogsync.model import NAME, Add, Change, Delete, Result, Schema, Stored, Update
+from catalogsync.model import NAME, Add, AddedOptions, Change, Delete, Result, Schema, Stored, Update
+from catalogsync.optionwriter import add_options
 from catalogsync.outbox import Outbox, Search, Task
 from catalogsync.plan import Plan
 from catalogsync.readback import Difference, differences, written_by
@@ -70,7 +73,8 @@ class Report:
     """What a run did. `stopped_by` is why it ended early, None where it came to its end.
 
     `stored` holds by operation what the catalog holds after it, as far as it was read back; `differences` are
-    the values that it stored in another form than they were sent.
+    the values that it stored in another form than they were sent. `options` are the new options of its plan that
+    are there.
     """
 
     run_id: int
@@ -80,6 +84,7 @@ class Report:
     unsent: tuple[Change, ...] = ()
     stored: Mapping[int, Stored] = field(default_factory=dict)
     differences: tuple[Difference, ...] = ()
+    options: tuple[AddedOptions, ...] = ()
 
     def with_outcome(self, *outcomes: str) -> list[Result]:
         """The results with one of these outcomes."""
@@ -97,14 +102,21 @@ def apply(
     progress: Callable[[int], None] | None = None,
     before_end: Callable[[Report], None] | None = None,
 ) -> Report:
-    """Send a plan's changes. A refused change is a result, not an exception.
+    """Add a plan's new options, then send its changes. A refused change is a result, not an exception.
 
     `progress` hears the number of changes whose request is over; `before_end` gets the report while the run counts
     as unfinished: should the process end in it, the next one sees to the run. Ends early, with everything recorded,
     at an error that concerns the whole run, or when asked to stop.
     """
+    options = options or WriteOptions()
     run_id = journal.start(plan, undoes=undoes)
-    report = _Run(plan, schema, client, journal, options or WriteOptions(), run_id, progress).go()
+    made = add_options(plan, client, journal, run_id, settle_s=options.settle_s, stop=options.stop)
+    if made.stopped_by:
+        report = Report(run_id, (), 0, made.stopped_by, made.plan.changes)
+    else:
+        schema = newoptions.schema_with(schema, made.added)
+        report = _Run(made.plan, schema, client, journal, options, run_id, progress).go()
+    report = replace(report, options=made.added, write_requests=report.write_requests + made.write_requests)
     if before_end:
         before_end(report)
     state = "stopped" if report.stopped_by or report.unsent else "done"

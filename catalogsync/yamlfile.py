@@ -33,11 +33,15 @@ def _as_written(_: YamlPath, key: str) -> str:
 
 @dataclass(frozen=True)
 class YamlFile:
-    """A file's content as dicts, lists and text, and the line of each path in it."""
+    """A file's content as dicts, lists and text, and the line of each path in it.
+
+    `mistakes` are keys that are no text, or stand twice: of these the first one is in the tree.
+    """
 
     path: Path
     tree: Any = None
     lines: dict[YamlPath, int] = field(default_factory=dict)
+    mistakes: tuple[Problem, ...] = ()
 
     def place(self, at: YamlPath) -> str:
         """A path as an address: file, line and key; of the nearest key above where the path is not there."""
@@ -80,7 +84,7 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 def read_yaml(path: Path, *, tidy_key: Callable[[YamlPath, str], str] = _as_written) -> YamlFile:
     """Read a file of ``key: value`` lines. `tidy_key` gets where a key stands, and the key.
 
-    Raises MappingError where it cannot be read, is no YAML, or holds a key twice.
+    Raises MappingError where it cannot be read, or is no YAML; the caller refuses its `mistakes`.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -101,9 +105,7 @@ def read_yaml(path: Path, *, tidy_key: Callable[[YamlPath, str], str] = _as_writ
         raise MappingError(f"{path}: a mapping file holds `key: value` lines, beginning with `catalog:`")
     walk = _Walk(path, tidy_key)
     tree = walk.plain(root, ())
-    if walk.problems:
-        raise MappingError(f"{path}: the mapping is not valid", walk.problems)
-    return YamlFile(path, tree, walk.lines)
+    return YamlFile(path, tree, walk.lines, tuple(walk.problems))
 
 
 def _refuse_too_deep(path: Path, events: Iterable[yaml.Event]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from catalogsync import fields
+from catalogsync import captions, fields
 from catalogsync.fields import CellError
 from catalogsync.model import Column, Field
 from tests.builders import column
@@ -151,7 +151,7 @@ def test_a_word_in_a_column_of_numbers_may_mean_no_value(text: str) -> None:
 
 @pytest.mark.parametrize("kind", ["text", "numeric", "date", "checkbox", "select", "multiselect"])
 def test_the_texts_that_the_mapping_declares_empty_are_empty_cells(kind: str) -> None:
-    empties = frozenset(map(fields.folded, ["По запиту", "-", "н.д."]))
+    empties = frozenset(map(captions.folded, ["По запиту", "-", "н.д."]))
     cells = pd.Series([" по  запиту", "-", "Н.Д.", "", "- 5"], dtype="str")
     values, errors = fields.parse_column(cells, column(kind, empties=empties))
     assert list(values[:4]) == [""] * 4
@@ -411,7 +411,7 @@ def test_an_exact_caption_wins_over_a_folded_one_however_it_is_escaped() -> None
 
 
 def test_the_mappings_labels_win_over_captions() -> None:
-    one = column("select", enums=COLOURS, labels={"Red": 52, "Crimson": 51})
+    one = column("select", enums=COLOURS, labels={"Red": "52", "Crimson": "51"})
     assert [parse(label, one) for label in ("Red", "Crimson", "Dark blue")] == ["52", "51", "52"]
 
 
@@ -422,7 +422,7 @@ def test_a_caption_wins_over_the_id_of_another_option() -> None:
 @pytest.mark.parametrize("unknown", ["error", "skip"])
 def test_a_label_that_names_two_options_is_refused_even_where_unknown_ones_are_skipped(unknown: str) -> None:
     one = column("select", enums={51: "Red", 52: "red"}, unknown=unknown)
-    assert refusal("RED", one) == ('"RED" names 2 options (51, 52)', "say which under `enums:`")
+    assert refusal("RED", one) == ('"RED" names 2 options: "Red" (51), "red" (52)', "say which under `enums:`")
 
 
 @pytest.mark.parametrize(

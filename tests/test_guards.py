@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from catalogsync import model
 from catalogsync.errors import GuardRefused, Problem
 from catalogsync.guards import LastRun, alarms, exceeded, stopping
-from catalogsync.model import Ceiling, Column, Field, Floor
+from catalogsync.model import AddOptions, Ceiling, Column, Field, Floor
+from catalogsync.plan import Shown
 from catalogsync.sync import check_guards
 from tests.builders import columns_mapping, desired, existing, keys, made_plan
 
@@ -65,6 +66,59 @@ def test_the_refusal_names_counts_share_ceiling_and_the_way_past() -> None:
 def test_an_empty_catalog_has_no_share_to_tell() -> None:
     problems = list(exceeded({"add": 2}, 0, {"add": Ceiling.parse("1")}))
     assert [problem.what for problem in problems] == ["the plan would add 2 of 0 elements, the ceiling is 1"]
+
+
+COLOURS = {"5": Shown("Colour", "select", {"51": "Red", "52": "Blue"}), "6": Shown("Sizes", "multiselect", {"61": "S"})}
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "is_refused"),
+    [("3", False), ("2", True), ("0", True), ("100%", False), ("99%", True)],
+)
+def test_new_options_have_a_ceiling_by_count_or_by_those_that_their_fields_have(ceiling: str, is_refused: bool) -> None:
+    new = (AddOptions(5, ("Pink", "Grey")), AddOptions(6, ("XL",)))
+    plan = made_plan(columns=COLOURS, options=new, guards={"options": Ceiling.parse(ceiling)})
+    told = f"the plan would add 3 options to the 3 of their fields, the ceiling is {ceiling}"
+    hint = "check the sheet; if it is meant, --max-options 3; options cannot be taken back"
+    assert stopping(plan) == ((Problem("guard options", told, hint),) if is_refused else ())
+    assert stopping(plan, {"options": Ceiling(3)}) == ()
+    assert stopping(made_plan(columns=COLOURS, guards={"options": Ceiling(0)})) == ()
+
+
+def _new(count: int, row_count: int, **settings: Any) -> tuple[Problem, ...]:
+    """The alarms of a column with so many new options in so many filled rows, and ten empty ones."""
+    code = Column("Code", Field(1, "Code", "text"))
+    colour = Column("Colour", Field(5, "Colour", "select", enums={51: "Red"}), **{"unknown": "add", **settings})
+    cells = [f"+new {n}" if n < count else "51" for n in range(row_count)] + [""] * 10
+    wanted = desired(["1", "5"], {f"K{n}": (f"K{n}", cell) for n, cell in enumerate(cells)})
+    return alarms(
+        wanted,
+        existing(["1", "5"], {}),
+        columns_mapping(code, colour),
+        seen=wanted.index,
+        sheet_rows=len(cells),
+        last_run=LastRun(),
+        address=lambda row: f"prices.csv:{row}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "row_count", "is_refused"),
+    [(9, 9, False), (10, 10, True), (10, 12, True), (10, 13, False), (40, 50, True), (39, 50, False)],
+)
+def test_a_column_in_which_nearly_every_row_makes_an_option_is_stopped(
+    count: int, row_count: int, is_refused: bool
+) -> None:
+    found = _new(count, row_count)
+    assert [problem.where for problem in found] == (["guard Colour"] if is_refused else [])
+    if is_refused:
+        what = f'{count} new options for {row_count} filled rows, the limit is 80%; e.g. "new 0", "new 1", "new 2"'
+        assert found[0].what == what
+
+
+def test_a_column_that_adds_no_options_is_not_looked_at_for_them() -> None:
+    assert _new(50, 50, owner="crm") == ()
+    assert _new(50, 50, unknown="error") == ()
 
 
 @pytest.mark.parametrize("text", ["", "ten", "10 percent", "-1", "-1%", "nan", "inf", "inf%", "%", "5%%"])

@@ -323,7 +323,7 @@ def test_a_plan_comes_out_of_the_journal_as_it_went_in(
 ) -> None:
     journal = Journal(tmp_path_factory.mktemp("state") / "journal.sqlite", clock=Clock())
     run_id = journal.start(plan, undoes=undoes)
-    assert journal.run(run_id) == Run(run_id, plan, "running", NOW, None, undoes=undoes)
+    assert journal.run(run_id) == Run(run_id, plan, "running", NOW, None, undoes=undoes, digest=plan.digest)
     ids = [None if isinstance(change, Add) else change.id for change in plan.changes]
     assert journal.operations(run_id) == [
         Operation(change, "planned", id_) for change, id_ in zip(plan.changes, ids, strict=True)

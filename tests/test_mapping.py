@@ -118,7 +118,7 @@ def test_what_is_left_out_has_the_documented_default(tmp_path: Path) -> None:
     assert (file.duplicates, file.missing.action, file.guards.model_dump()) == (
         "error",
         "keep",
-        {"delete": "10%", "update": "", "add": "", "rows": "50%", "matched": "50%"},
+        {"delete": "10%", "update": "", "add": "", "options": "50", "rows": "50%", "matched": "50%"},
     )
     spec = file.columns["Code"]
     assert (spec.blank, spec.owner, spec.conflict, spec.split, spec.multi, spec.unknown) == (
@@ -328,7 +328,7 @@ def test_a_mapping_is_resolved_whole(tmp_path: Path) -> None:
                 position=4,
                 split="/",
                 multi="merge",
-                labels={"Small": 61, "Big": 63, "M": 63},
+                labels={"Small": "61", "Big": "63", "M": "63"},
                 unknown="skip",
             ),
             Column("Loaded", BY_NAME["Loaded"], position=5, formats=("%d/%m/%Y",), timezone=ZONE),
@@ -339,7 +339,7 @@ def test_a_mapping_is_resolved_whole(tmp_path: Path) -> None:
         duplicates="first",
         missing="set",
         missing_set={"4": "0"},
-        guards={"update": Ceiling(50, True)},
+        guards={"update": Ceiling(50, True), "options": Ceiling(50)},
         floors={"rows": Floor(50, True), "matched": Floor(50, True)},
     )
 
@@ -470,9 +470,9 @@ def test_a_setting_that_the_type_has_no_use_for_is_refused(
     ("line", "told"),
     [
         (
-            "X: {field: Colour, unknown: add}",
-            "line 5 columns.X.unknown: this version cannot add options "
-            "(add the option in the CRM, or use `unknown: skip`)",
+            "X: {field: Sizes, unknown: add, multi: remove}",
+            "line 5 columns.X.unknown: `multi: remove` takes options away: there is none to add "
+            "(`unknown: skip` passes over labels that are no options)",
         ),
         (
             "X: {field: PRICE, currency: bitcoin}",
@@ -500,6 +500,10 @@ def test_a_setting_that_the_type_has_no_use_for_is_refused(
         ),
         ("X: SKU", 'line 5 columns.X: "Code" and "X" both fill 1'),
         (
+            "X: {field: Colour, enums: {Rot: red, Pink: Rose}, unknown: skip}",
+            'line 5 columns.X.enums.Pink: "Rose" is not an option (options: Red, Dark blue, Salt & pepper)',
+        ),
+        (
             "X: {field: Active, enums: {}}",
             "line 5 columns.X.enums: `enums` does not apply to a field of type checkbox",
         ),
@@ -509,9 +513,40 @@ def test_what_does_not_fit_the_schema_is_refused(tmp_path: Path, line: str, told
     assert fit_problems(tmp_path, f"Code: SKU\n{line}") == [told]
 
 
+def test_no_option_is_added_to_a_category_which_is_a_tree(tmp_path: Path) -> None:
+    text = "catalog: 1\nkey: Code\ncolumns: {Code: SKU, X: {field: Tree, unknown: add}}\n"
+    tree = Field(20, "Tree", "category", enums={1: "Wood"})
+    with pytest.raises(MappingError) as caught:
+        resolve(load(tmp_path, text), schema(fields=[*FIELDS, tree]))
+    assert _told(caught.value, tmp_path) == [
+        "line 3 columns.X.unknown: a category is a tree: where in it a new one belongs, no cell says "
+        "(add it in the CRM, or use `unknown: skip`)"
+    ]
+
+
+def test_no_option_is_added_to_a_key(tmp_path: Path) -> None:
+    told = fit_problems(tmp_path, "Code: {field: Colour, unknown: add}")
+    assert told == [
+        'line 4 columns.Code.unknown: a product is looked for by its key "Code", and a new option has no product yet '
+        "(leave `unknown:` out for a key)"
+    ]
+
+
+def test_enums_may_name_an_option_that_is_to_be_added(tmp_path: Path) -> None:
+    made = mapping(tmp_path, "Code: SKU\nX: {field: Colour, unknown: add, enums: {Pink: Rose,  Rot: red}}")
+    assert made.columns[1].labels == {"Pink": "+Rose", "Rot": "51"}
+
+
+@pytest.mark.parametrize("unknown", ["skip", "add"])
+def test_what_missing_elements_are_set_to_has_to_be_an_option_that_exists(tmp_path: Path, unknown: str) -> None:
+    columns = f"Code: SKU\nX: {{field: Colour, unknown: {unknown}}}"
+    told = fit_problems(tmp_path, columns, more="missing: {set: {X: Redd}}\n")
+    assert told == ['line 6 missing.set.X: "Redd" is not an option (did you mean "Red"?)']
+
+
 def test_enums_name_a_caption_or_else_an_id(tmp_path: Path) -> None:
     made = mapping(tmp_path, "Code: SKU\nX: {field: Colour, enums: {' Rot ': red, Blau: 52, SP: Salt & pepper}}")
-    assert made.columns[1].labels == {"Rot": 51, "Blau": 52, "SP": 53}
+    assert made.columns[1].labels == {"Rot": "51", "Blau": "52", "SP": "53"}
 
 
 # --- time zones ----------------------------------------------------------------------------------------------
@@ -621,7 +656,12 @@ def test_a_value_for_missing_elements_that_cannot_be_set_is_refused(tmp_path: Pa
 
 def test_ceilings_are_counts_or_percentages(tmp_path: Path) -> None:
     made = mapping(tmp_path, "Code: SKU", more="guards: {add: 5, update: 12.5%}\n")
-    assert made.guards == {"delete": Ceiling(10, True), "add": Ceiling(5), "update": Ceiling(12.5, True)}
+    assert made.guards == {
+        "delete": Ceiling(10, True),
+        "add": Ceiling(5),
+        "update": Ceiling(12.5, True),
+        "options": Ceiling(50),
+    }
 
 
 def test_a_ceiling_that_is_neither_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogsync.errors import Problem, UserError
-from catalogsync.model import Add, Ceiling, Change, Clash, Delete, Update
+from catalogsync.model import Add, AddOptions, Ceiling, Change, Clash, Delete, Update
 from catalogsync.plan import Plan, Shown, from_json, kind_of, load_plan, to_json
 from tests.builders import made_plan
 
@@ -49,6 +50,7 @@ def test_a_full_plan_survives_json() -> None:
         max_id=9_007_199_254_740_993,
         max_updated_at=1_760_000_500,
         clashes=(Clash("conflict", "B", 3, 102, "2", "75", "80", "90"), Clash("deleted", "D", 5, 104)),
+        options=(AddOptions(5, ("Purple", "Salt, pepper")), AddOptions(6, ("XL",))),
     )
     assert from_json(_through_text(plan)) == plan
 
@@ -63,6 +65,21 @@ def test_a_stored_plan_is_read_from_its_file(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(to_json(made_plan(ADD, UPDATE))), encoding="utf-8")
     assert load_plan(path) == made_plan(ADD, UPDATE)
+
+
+def test_new_options_count_and_are_part_of_the_digest() -> None:
+    plan = made_plan(ADD, options=(AddOptions(5, ("Purple", "Lilac")), AddOptions(6, ("XL",))))
+    assert (plan.option_count, made_plan(ADD).option_count) == (3, 0)
+    others = (made_plan(ADD), made_plan(ADD, options=plan.options[:1]), made_plan(ADD, options=plan.options[::-1]))
+    assert plan.digest not in {other.digest for other in others}
+
+
+def test_a_plan_of_a_version_that_could_not_add_options_is_read() -> None:
+    plan = made_plan(ADD)
+    tree = {name: value for name, value in _through_text(plan).items() if name not in {"options", "checksum"}}
+    text = json.dumps(tree, ensure_ascii=False, sort_keys=True)
+    tree["checksum"] = hashlib.sha256(text.encode()).hexdigest()
+    assert from_json(tree) == plan
 
 
 def test_counts_tell_each_kind() -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from catalogsync.api import fields_v4
+from catalogsync.api import fields_v4, v4_options
 from catalogsync.api.auth import Account
 from catalogsync.api.dialect import Batch, Capabilities, Dialect, Flow, Page, Reading, Request, Response, Since
 from catalogsync.api.transport import CEILING_RPS, HttpTransport, RateLimited, Retrying, Transport
@@ -145,6 +145,16 @@ class Client:
                 told = "; ".join(fields_v4.refused_fields(some, error.body)) or error.message
                 raise Refused(f"fields were not created: {told}", status=error.status, body=error.body) from None
         return count
+
+    # --- options of a field ---
+
+    def options(self, catalog_id: int, field_id: int) -> tuple[v4_options.Option, ...]:
+        """The options that a field has now."""
+        return v4_options.read(self._send(v4_options.read_request(catalog_id, field_id)), field_id)
+
+    def write_options(self, request: Request, field_id: int) -> tuple[v4_options.Option, ...]:
+        """Send a change of a field's options (`v4_options.write_request`); those that it has after it."""
+        return v4_options.read(self._send(request), field_id)
 
     # --- elements ---
 

@@ -22,6 +22,7 @@ from catalogsync.errors import CatalogSyncError
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "Watch the main job on the embedded emulator, start to end."),
     "init": ("init", "Propose a mapping from a sheet and the catalog's fields."),
+    "validate": ("validate", "Tell every problem of a sheet and its mapping at once."),
     "plan": ("plan", "Show what would change in the catalog."),
     "apply": ("apply", "Apply a stored plan, exactly as it was shown."),
     "import": ("import_", "Plan, show, ask, apply."),

@@ -25,6 +25,7 @@ def command(
     max_delete: Ceiling | None,
     max_update: Ceiling | None,
     max_add: Ceiling | None,
+    max_options: Ceiling | None,
     allow: str,
     as_json: bool,
     rps: float,
@@ -42,7 +43,9 @@ def command(
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
         common.progress(quiet=quiet) as watch,
     ):
-        sync.check_guards(made, common.ceilings_of(delete=max_delete, update=max_update, add=max_add), allow)
+        sync.check_guards(
+            made, common.ceilings_of(delete=max_delete, update=max_update, add=max_add, options=max_options), allow
+        )
         schema = sync.check_stored(made, client, watch, prepare=lambda schema: writing.begin(schema, client, journal))
         report = sync.apply(made, client, journal, schema, writing.options, watch=watch)
     if as_json:

@@ -118,6 +118,7 @@ guard_options = options(
     option("--max-delete", type=CeilingType(), help="At most so many deletes, or percent of the elements."),
     option("--max-update", type=CeilingType(), help="At most so many updates, or percent."),
     option("--max-add", type=CeilingType(), help="At most so many adds, or percent."),
+    option("--max-options", type=CeilingType(), help="At most so many new options, or percent of their fields'."),
 )
 allow_option = option("--allow", env=False, metavar="DIGEST", default="", help="Let this one plan past its ceilings.")
 write_options = options(

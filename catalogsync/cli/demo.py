@@ -27,7 +27,7 @@ def command(folder: Path) -> int:
     from catalogsync.api.auth import Account
     from catalogsync.api.client import connect
     from catalogsync.cli import render
-    from catalogsync.cli.bundled import bundled
+    from catalogsync.cli.bundled import bundled, put_schema_beside
     from catalogsync.emulator.server import Emulator
     from catalogsync.errors import CatalogSyncError, UserError
     from catalogsync.journal import Journal
@@ -37,6 +37,7 @@ def command(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(bundled("samples", sheet.name), sheet)
         shutil.copyfile(bundled("mappings", mapping.name), mapping)
+        put_schema_beside(mapping)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another with --folder") from None
     common.say("A catalog in a CRM account, a price list in a file: this makes the first say what the second says.")

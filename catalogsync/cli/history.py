@@ -27,9 +27,9 @@ def command(run_id: int | None, verbose: bool, as_json: bool) -> int:
             render.print_table("", headings, [render_runs.run_row(run) for run in runs])
         return 0
     run = common.run_of(journal, run_id)
-    operations = journal.operations(run.id)
+    operations, options = journal.operations(run.id), journal.options(run.id)
     if as_json:
-        common.print_json(render_runs.run_json(run, operations))
+        common.print_json(render_runs.run_json(run, operations, options))
     else:
-        render_runs.print_run(run, operations, verbose=verbose)
+        render_runs.print_run(run, operations, options, verbose=verbose)
     return 0

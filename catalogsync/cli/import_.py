@@ -44,6 +44,7 @@ def command(
     max_delete: Ceiling | None,
     max_update: Ceiling | None,
     max_add: Ceiling | None,
+    max_options: Ceiling | None,
     **reading: Any,
 ) -> int:
     """Make the catalog say what SHEET says: plan, show, ask, apply."""
@@ -58,7 +59,7 @@ def command(
         delete_unseen=delete_unseen,
         delete_linked=delete_linked,
         batch_size=batch,
-        ceilings=common.ceilings_of(delete=max_delete, update=max_update, add=max_add),
+        ceilings=common.ceilings_of(delete=max_delete, update=max_update, add=max_add, options=max_options),
     )
     journal = common.journal()
 

@@ -162,4 +162,5 @@ def _say_next(made: Draft, sheet: Path, out: Path | None, created: Sequence[NewF
         common.say("--out FILE writes it to a file.")
         return
     common.say(f"Wrote {out}. Look at it, then:")
+    common.say(f"  catalogsync validate {shlex.quote(str(sheet))} -m {shlex.quote(str(out))}")
     common.say(f"  catalogsync plan {shlex.quote(str(sheet))} -m {shlex.quote(str(out))}")

@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from catalogsync import guards
+from catalogsync import guards, newoptions
 from catalogsync.api.transport import PACE_SHARE
 from catalogsync.cli import printable
 from catalogsync.errors import Problem
-from catalogsync.model import NAME, Add, Change, Clash, ClashKind, Delete, Update
+from catalogsync.fields import quoted
+from catalogsync.grouping import MOST_ALONE, grouped
+from catalogsync.model import NAME, Add, AddedOptions, Change, Clash, ClashKind, Delete, Update
 from catalogsync.plan import Plan, kind_of
 from catalogsync.readback import Difference
 from catalogsync.runs import Recovered
@@ -45,6 +47,8 @@ def print_plan(plan: Plan, *, rps: float, verbose: bool = False) -> None:
     out = console()
     title = f"{plan.catalog_name} (catalog {plan.catalog_id}) ← {plan.source.rstrip(':').removesuffix('!row ')}"
     out.print(Text(printable(title), style="bold"))
+    lines = newoptions.told(plan.options, plan.columns)
+    print_problems("New options, added first; no undo takes them away:", lines, verbose=verbose)
     if plan.changes:
         out.print(changes_table(plan, len(plan.changes) if verbose else SHOWN_CHANGES))
     hidden = len(plan.changes) - SHOWN_CHANGES
@@ -88,6 +92,8 @@ def summary(plan: Plan, *, rps: float) -> str:
     """The counts, the requests and the time they take at the rate limit."""
     counts = plan.counts
     parts = [f"{counts['add']} to add", f"{counts['update']} to update", f"{counts['delete']} to delete"]
+    if plan.options:
+        parts.append(f"{plan.option_count} new option{'' if plan.option_count == 1 else 's'}")
     tail = f"{plan.unchanged_count} unchanged"
     if plan.rejected_rows:
         tail += f", {plan.rejected_rows} rows rejected"
@@ -195,20 +201,25 @@ def _clash_line(plan: Plan, clash: Clash) -> Problem:
 
 
 def print_problems(title: str, problems: Sequence[Problem], *, verbose: bool = False, stderr: bool = False) -> None:
-    """Problems, each with its address and the way out."""
+    """Problems, each with its address and the way out; many of a kind in one line, unless `verbose`."""
     if not problems:
         return
     out = console(stderr=stderr)
     out.print(Text(f"{title} ({len(problems)})", style="bold"))
-    shown = problems if verbose else problems[:SHOWN_PROBLEMS]
-    for problem in shown:
-        print_line(out, f"  {problem}")
-    if len(shown) < len(problems):
-        print_line(out, f"  … and {len(problems) - len(shown)} more (-v shows all)")
+    lines = grouped(problems, most_alone=len(problems) if verbose else MOST_ALONE)
+    shown = lines if verbose else lines[:SHOWN_PROBLEMS]
+    for line in shown:
+        print_line(out, f"  {line}")
+    told = sum(line.count for line in shown)
+    if told < len(problems):
+        print_line(out, f"  … and {len(problems) - told} more (-v shows all)")
+    elif len(lines) < len(problems):
+        print_line(out, "  (-v shows each)")
 
 
 def print_report(plan: Plan, report: Report) -> None:
     """What a run did, and what it could not do."""
+    plan = newoptions.with_ids(plan, report.options)
     changes = {change.op: change for change in plan.changes}
     done = [changes[r.op] for r in report.with_outcome("done")]
     kinds = {"add": "added", "update": "updated", "delete": "deleted"}
@@ -216,6 +227,7 @@ def print_report(plan: Plan, report: Report) -> None:
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing changed"
     out = console()
     print_line(out, f"Done: {told}, in {_requests(report.write_requests)} (run {report.run_id}).")
+    print_problems("New options, there now:", [_added_line(plan, each) for each in report.options], verbose=True)
     for outcome, title in (
         ("conflict", "Somebody edited these meanwhile; left as they are:"),
         ("failed", "Refused by the account:"),
@@ -235,6 +247,14 @@ def print_report(plan: Plan, report: Report) -> None:
         print_line(out, f"Stopped: {report.stopped_by}")
     if report.unsent:
         print_line(out, f"{len(report.unsent)} changes were not sent. Run the command again, or: catalogsync resume")
+
+
+def _added_line(plan: Plan, added: AddedOptions) -> Problem:
+    names = [
+        f"{quoted(caption)} ({id_}{', somebody was faster' if caption in added.adopted else ''})"
+        for caption, id_ in added.ids.items()
+    ]
+    return Problem(title_of(plan.columns, str(added.field_id)), ", ".join(names))
 
 
 def _difference(plan: Plan, changes: Mapping[int, Change], difference: Difference) -> Problem:
@@ -263,6 +283,9 @@ def report_json(report: Report) -> dict[str, object]:
         "write_requests": report.write_requests,
         "stopped_by": str(report.stopped_by) if report.stopped_by else None,
         "not_sent": len(report.unsent),
+        "options": [
+            {"field_id": each.field_id, "ids": dict(each.ids), "adopted": list(each.adopted)} for each in report.options
+        ],
         "differences": [
             {"op": d.op, "column": d.column_key, "sent": d.sent, "stored": d.stored, "kind": d.kind}
             for d in report.differences

@@ -22,10 +22,12 @@ from catalogsync.cli.render import (
     summary,
 )
 from catalogsync.errors import Problem
-from catalogsync.journal import Operation, Run
+from catalogsync.fields import quoted
+from catalogsync.journal import Operation, OptionsOperation, Run
 from catalogsync.plan import change_record, kind_of
 from catalogsync.tables import key_text
 from catalogsync.undoing import TakenBack
+from catalogsync.wording import title_of
 
 _DONE = {"add": "added", "update": "updated", "delete": "deleted"}
 _OUTCOMES = ("done", "failed", "conflict", "unknown", "sent", "planned")
@@ -91,7 +93,9 @@ def run_row(run: Mapping[str, Any]) -> Sequence[str]:
     return str(run["id"]), started, str(run["catalog_id"]), source_words(str(run["source"])), state, told
 
 
-def print_run(run: Run, operations: Sequence[Operation], *, verbose: bool = False) -> None:
+def print_run(
+    run: Run, operations: Sequence[Operation], options: Sequence[OptionsOperation], *, verbose: bool = False
+) -> None:
     """A run: its changes, old and new, and what became of them. Of a large run, first what was not done."""
     out = console()
     state = f"{run.state}, undoes run {run.undoes}" if run.undoes else run.state
@@ -101,6 +105,7 @@ def print_run(run: Run, operations: Sequence[Operation], *, verbose: bool = Fals
         print_line(out, f"Ended early: {run.message}")
     counts = Counter(operation.outcome for operation in operations)
     print_line(out, ", ".join(f"{counts[each]} {each}" for each in _OUTCOMES if counts[each]) or "no changes")
+    print_problems("New options:", [_options_line(run, each) for each in options], verbose=verbose)
     not_done_first = sorted(operations, key=lambda operation: operation.outcome == "done")
     shown = operations if verbose or len(operations) <= SHOWN_CHANGES else not_done_first[:SHOWN_CHANGES]
     rows = []
@@ -115,7 +120,14 @@ def print_run(run: Run, operations: Sequence[Operation], *, verbose: bool = Fals
         print_line(out, f"… and {len(operations) - len(shown)} more changes (-v shows all, --json too)")
 
 
-def run_json(run: Run, operations: Sequence[Operation]) -> dict[str, Any]:
+def _options_line(run: Run, operation: OptionsOperation) -> Problem:
+    where = title_of(run.plan.columns, str(operation.options.field_id))
+    ids = operation.added.ids if operation.added else {}
+    names = [f"{quoted(name)} ({ids[name]})" if name in ids else quoted(name) for name in operation.options.captions]
+    return Problem(where, f"{', '.join(names)}: {operation.outcome} {operation.message}".strip())
+
+
+def run_json(run: Run, operations: Sequence[Operation], options: Sequence[OptionsOperation]) -> dict[str, Any]:
     """A run with all its changes as JSON values."""
     return {
         "id": run.id,
@@ -123,12 +135,23 @@ def run_json(run: Run, operations: Sequence[Operation]) -> dict[str, Any]:
         "catalog_id": run.plan.catalog_id,
         "mapping": run.plan.mapping,
         "source": run.plan.source,
-        "digest": run.plan.digest,
+        "digest": run.digest,
         "state": run.state,
         "undoes": run.undoes,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
         "message": run.message,
+        "options": [
+            {
+                "field_id": each.options.field_id,
+                "captions": list(each.options.captions),
+                "outcome": each.outcome,
+                "message": each.message,
+                "ids": dict(each.added.ids) if each.added else None,
+                "adopted": list(each.added.adopted) if each.added else [],
+            }
+            for each in options
+        ],
         "operations": [
             {
                 **change_record(operation.change),

@@ -25,6 +25,7 @@ def command(
     max_delete: Ceiling | None,
     max_update: Ceiling | None,
     max_add: Ceiling | None,
+    max_options: Ceiling | None,
     allow: str,
     verbose: bool,
     as_json: bool,
@@ -61,7 +62,7 @@ def command(
             taken = sync.undo_plan(run, client, journal, schema, watch)
         if not as_json:
             render_runs.print_taken_back(run, taken, rps=rps, verbose=verbose)
-        ceilings = common.ceilings_of(delete=max_delete, update=max_update, add=max_add)
+        ceilings = common.ceilings_of(delete=max_delete, update=max_update, add=max_add, options=max_options)
         try:
             sync.check_guards(taken.plan, ceilings, allow, has_sheet=False)
         except GuardRefused:

@@ -1,0 +1,207 @@
+"""What is most likely wrong though each cell can be read: keys that look alike, lost zeros, garbled text.
+
+Pure. All are warnings, but for a key that lost its zeros: its row is rejected, or the product would be added twice.
+Columns at a time; Python looks at single rows only for what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from catalogsync import fields, lookalikes, model
+from catalogsync.errors import Problem, Spot
+from catalogsync.reader import CellProblem, Sheet
+from catalogsync.tables import Desired, Existing, key_text
+
+Bools = NDArray[np.bool_]
+
+_SHOWN_IDS = 5
+
+
+def _address(sheet: Sheet, spot: Spot) -> str:
+    return sheet.address_of(CellProblem(spot.row, spot.column, None, "", ""))
+
+
+def _is_text(column: model.Column) -> bool:
+    """Whether a column is compared as the text that it is."""
+    return column.type not in fields.PARSERS
+
+
+def _has_text_key(mapping: model.Mapping) -> bool:
+    return any(_is_text(column) for entry in mapping.keys for column in entry)
+
+
+def _key_spot(mapping: model.Mapping, key: str, row: int) -> Spot:
+    """The cell of a row that its key, or the first part of it, stands in."""
+    rank = len(key) - len(key.lstrip("\x1f"))
+    return Spot(row, mapping.keys[min(rank, len(mapping.keys) - 1)][0].position)
+
+
+# --- keys that look alike ------------------------------------------------------------------------------------
+
+
+def similar_keys(sheet: Sheet, desired: Desired, mapping: model.Mapping) -> Iterator[Problem]:
+    """Different keys of the sheet that only case, blanks or the alphabet of letters tell apart."""
+    if not _has_text_key(mapping):
+        return
+    keys, rows = desired.key_rows.index.tolist(), desired.key_rows.tolist()
+    alike = pd.Series(lookalikes.folded(keys) if keys else [], dtype="str")
+    first: dict[str, int] = {}
+    for place in np.flatnonzero(alike.duplicated(keep=False).to_numpy(bool)).tolist():
+        other = first.setdefault(str(alike.iat[place]), place)
+        if other == place:
+            continue
+        spots = [_key_spot(mapping, keys[n], rows[n]) for n in (place, other)]
+        texts = [key_text(keys[n]) for n in (place, other)]
+        what = f"the key {fields.quoted(texts[0])} differs from {fields.quoted(texts[1])}"
+        what = f"{what} in {_address(sheet, spots[1])} only by {lookalikes.difference(texts[1], texts[0])}"
+        yield Problem(_address(sheet, spots[0]), what, "one product that was typed twice?", tuple(spots))
+
+
+def similar_elements(
+    sheet: Sheet, added: pd.DataFrame, existing: Existing, mapping: model.Mapping, seen: pd.Index
+) -> Iterator[Problem]:
+    """Rows that would be added although an element without a row has nearly the same key.
+
+    `added` are the rows of the desired table that would be added, `seen` the keys of all rows.
+    """
+    if not len(added) or not _has_text_key(mapping):
+        return
+    ids = _ids_by_key(existing)
+    free = ids.index[seen.get_indexer(ids.index) < 0]
+    if not len(free):
+        return
+    held, new = (_bare(keys) for keys in (free, added.index))
+    found = pd.Series(free, index=held, dtype="str")
+    is_held = found.index.unique().get_indexer(new) >= 0
+    for key, bare, row in zip(added.index[is_held], new[is_held], added["row"][is_held], strict=True):
+        spot = _key_spot(mapping, str(key), int(row))
+        for other in _several(found, str(bare))[:_SHOWN_IDS]:
+            texts = [key_text(text) for text in (other, str(key))]
+            is_alike = lookalikes.folded([texts[0]]) == lookalikes.folded([texts[1]])
+            by = lookalikes.difference(texts[0], texts[1]) if is_alike else "zeros in front"
+            what = f"the key {fields.quoted(texts[1])} is new; that of element {ids[other]}, {fields.quoted(texts[0])},"
+            hint = "the same product? Give the row the element's key, or the element the row's"
+            yield Problem(_address(sheet, spot), f"{what} differs only by {by}", hint, (spot,))
+
+
+def _bare(keys: pd.Index) -> pd.Index:
+    """Keys as they are compared where zeros in front do not count either."""
+    folded = pd.Series(lookalikes.folded(keys.tolist()), dtype="str")
+    bare: pd.Index = pd.Index(lookalikes.without_zeros(folded), dtype="str")
+    return bare
+
+
+def _several(found: pd.Series, key: str) -> list[str]:
+    return [str(text) for text in np.atleast_1d(np.asarray(found.loc[key], dtype=object))]
+
+
+def _ids_by_key(existing: Existing) -> pd.Series:
+    """The id of the element that holds each key; of a shared key the lowest one."""
+    table = existing.table["id"]
+    alone = pd.Series(table.to_numpy(np.int64), index=table.index, dtype="int64")
+    shared = pd.Series({key: ids[0] for key, ids in existing.shared.items()}, dtype="int64")
+    shared.index = shared.index.astype("str")
+    ids = pd.concat([alone, shared[~shared.index.isin(alone.index)]]) if len(shared) else alone
+    return ids[ids.index != ""]
+
+
+# --- lost zeros ----------------------------------------------------------------------------------------------
+
+
+def without_lost_zeros(
+    sheet: Sheet, wanted: pd.DataFrame, existing: Existing, mapping: model.Mapping, seen: pd.Index
+) -> tuple[pd.DataFrame, list[Problem], pd.Index]:
+    """The desired table less the rows whose key lost its zeros; a problem for each; the keys that they mean.
+
+    A key lost its zeros where no element has it and one has the same with more zeros in front, unless the
+    sheet has that one, too. An element that is meant so is not missing.
+    """
+    none = pd.Index([], dtype="str")
+    is_new = existing.table.index.get_indexer(wanted.index) < 0
+    if not is_new.any() or not _has_text_key(mapping):
+        return wanted, [], none
+    ids = _ids_by_key(existing)
+    ids = ids[ids.index.str.contains(lookalikes.ZEROS_IN_FRONT, regex=True)]
+    ids = ids[seen.get_indexer(ids.index) < 0]
+    if not len(ids):
+        return wanted, [], none
+    holders = pd.Series(ids.index, index=pd.Index(lookalikes.without_zeros(pd.Series(ids.index, dtype="str"))))
+    bare = pd.Index(lookalikes.without_zeros(pd.Series(wanted.index, dtype="str")), dtype="str")
+    row_numbers = wanted["row"].to_numpy(np.int64)
+    places = np.flatnonzero(is_new & (holders.index.unique().get_indexer(bare) >= 0))
+    bad = np.zeros(len(wanted), dtype=bool)
+    problems: list[Problem] = []
+    meant: dict[str, None] = {}
+    for place in places.tolist():
+        key, row = str(wanted.index[place]), int(row_numbers[place])
+        longer = [other for other in _several(holders, str(bare[place])) if len(other) > len(key)]
+        if not longer:
+            continue
+        bad[place] = True
+        meant |= dict.fromkeys(longer)
+        told = " and ".join(
+            f"element {ids[other]} has {fields.quoted(key_text(other))}" for other in longer[:_SHOWN_IDS]
+        )
+        spot = _key_spot(mapping, key, row)
+        what = f"no element has the key {fields.quoted(key_text(key))}, but {told}: zeros in front were lost"
+        hint = "format the column as text, or take it from the source again; the product would be added twice"
+        problems.append(Problem(_address(sheet, spot), what, hint, (spot,)))
+    return wanted[~bad], problems, pd.Index(list(meant), dtype="str")
+
+
+def lost_zeros(sheet: Sheet, wanted: pd.DataFrame, existing: pd.DataFrame, mapping: model.Mapping) -> Iterator[Problem]:
+    """Texts outside the key that the element has with more zeros in front."""
+    places = existing.index.get_indexer(wanted.index)
+    rows = np.flatnonzero(places >= 0)
+    keys = {column.key for entry in mapping.keys for column in entry}
+    for column in mapping.columns:
+        if not _is_text(column) or column.owner == "crm" or column.key in keys:
+            continue
+        ours = wanted[column.key].iloc[rows].reset_index(drop=True)
+        theirs = existing[column.key].iloc[places[rows]].reset_index(drop=True)
+        differs = np.flatnonzero(((ours != theirs) & theirs.str.startswith("0") & (ours != "")).to_numpy(bool))
+        ours, theirs = ours.iloc[differs], theirs.iloc[differs]
+        lost = lookalikes.without_zeros(ours) == lookalikes.without_zeros(theirs)
+        lost &= ours.str.len() < theirs.str.len()
+        row_numbers = wanted["row"].iloc[rows[differs]].to_numpy()[lost.to_numpy(bool)]
+        for our, their, row in zip(ours[lost], theirs[lost], row_numbers, strict=True):
+            spot = Spot(int(row), column.position)
+            what = f"{fields.quoted(our)} is {fields.quoted(their)} in the catalog: zeros in front were lost"
+            yield Problem(_address(sheet, spot), what, "format the column as text, or take it from the source", (spot,))
+
+
+# --- garbled text --------------------------------------------------------------------------------------------
+
+
+def garbled_texts(sheet: Sheet, columns: Sequence[model.Column]) -> Iterator[Problem]:
+    """Cells whose text was read in a wrong encoding once, or lost letters. They are taken as they are."""
+    for column in columns:
+        if not _is_text(column) or column.owner == "crm":
+            continue
+        cells = sheet.cells[column.position]
+        places = np.flatnonzero(cells.str.contains(lookalikes.SUSPECT, regex=True).to_numpy(bool))
+        if len(places):
+            yield from _told(sheet, column, places, [str(text) for text in cells.iloc[places]])
+
+
+def _told(sheet: Sheet, column: model.Column, places: NDArray[np.intp], texts: list[str]) -> Iterator[Problem]:
+    known = {text: _garbled(text) for text in set(texts)}
+    for place, text in zip(places.tolist(), texts, strict=True):
+        what, hint = known[text]
+        if what:
+            spot = Spot(int(sheet.rows[place]), column.position)
+            yield Problem(sheet.address(place, column.position), what, hint, (spot,))
+
+
+def _garbled(text: str) -> tuple[str, str]:
+    if lookalikes.LOST in text:
+        return f"{fields.quoted(text)} lost a letter before (�)", "take the text from the source again"
+    if mended := lookalikes.mended(text):
+        what = f"{fields.quoted(text)} was read in a wrong encoding"
+        return what, f"it may be {fields.quoted(mended)}; save the sheet again as UTF-8, from the source"
+    return "", ""
