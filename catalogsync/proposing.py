@@ -17,9 +17,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from catalogsync import fields, model, words
-from catalogsync.evidence import Evidence, Reading, columns_of, field_type, is_empty_word
-from catalogsync.matching import Match, Scoring, Target, choose, targets_of
+from catalogsync.evidence import Evidence, Reading, columns_of, is_empty_word
+from catalogsync.matching import Match, Scoring, choose
+from catalogsync.newfields import field_type
 from catalogsync.reader import Sheet
+from catalogsync.targets import Target, targets_of
 
 CREATE_BELOW = 0.65
 """A column whose nearest field scores less has none: a field of its own is proposed."""

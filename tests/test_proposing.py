@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from catalogsync.evidence import columns_of, field_type, is_barcode
+from catalogsync.evidence import columns_of, is_barcode
 from catalogsync.mapping import load_mapping, resolve
 from catalogsync.mappingtext import mapping_text, scalar
 from catalogsync.matching import MARK
 from catalogsync.model import Field, NewField, Schema
+from catalogsync.newfields import field_type
 from catalogsync.proposing import Line, Proposal, propose
 from catalogsync.reader.sheet import tidy_header
 from tests.builders import schema, sheet

@@ -16,10 +16,11 @@ import pytest
 
 from catalogsync import fields, words
 from catalogsync.errors import SheetError
-from catalogsync.evidence import columns_of, field_type
+from catalogsync.evidence import columns_of
 from catalogsync.mapping import load_mapping, resolve
 from catalogsync.mappingtext import mapping_text
 from catalogsync.model import NAME, Column, Field, Schema
+from catalogsync.newfields import field_type
 from catalogsync.proposing import Proposal, propose
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
 from tests.e2e.conftest import SHEETS, needs_sheets
