@@ -34,7 +34,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),
     ("mapping", "tables", "wording", "differ", "guards", "workbook", "journal", "api.v4", "api.transport", "api.auth"),
-    ("api.client", "checks", "marked", "mapping_schema"),
+    ("proposing", "api.client", "checks", "marked", "mapping_schema"),
     ("settling", "looking", "outbox", "optionwriter"),
     ("writer",),
     ("runs", "undoing"),

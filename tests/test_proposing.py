@@ -10,9 +10,10 @@ import pytest
 
 from catalogsync.mapping import load_mapping, resolve
 from catalogsync.model import Field, NewField, Schema
-from catalogsync.proposing.evidence import columns_of, field_type, is_barcode
+from catalogsync.proposing.evidence import columns_of, is_barcode
 from catalogsync.proposing.mappingtext import mapping_text, scalar
 from catalogsync.proposing.matching import MARK
+from catalogsync.proposing.newfields import field_type
 from catalogsync.proposing.proposal import Line, Proposal, propose
 from catalogsync.reader.sheet import tidy_header
 from tests.builders import schema, sheet

@@ -19,8 +19,9 @@ from catalogsync.errors import SheetError
 from catalogsync.mapping import load_mapping, resolve
 from catalogsync.model import NAME, Column, Field, Schema
 from catalogsync.proposing import words
-from catalogsync.proposing.evidence import columns_of, field_type
+from catalogsync.proposing.evidence import columns_of
 from catalogsync.proposing.mappingtext import mapping_text
+from catalogsync.proposing.newfields import field_type
 from catalogsync.proposing.proposal import Proposal, propose
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
 from tests.e2e.conftest import SHEETS, needs_sheets

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from catalogsync.mapping_schema import MODELINE
-from catalogsync.proposing.evidence import LONGEST_TEXT
 from catalogsync.proposing.matching import MARK
 from catalogsync.proposing.proposal import Line, Proposal
 
 _PLAIN = re.compile(r"[^\W_](?:[\w.()/+%-]| (?=[^\s#:]))*")
 _LONGEST_PLAIN = 100
 _LONGEST_SAMPLE = 28
+_LONGEST_COMMENT = 1000
 _COMMENT_AT = 44
 
 
@@ -104,7 +104,7 @@ def _with_comment(text: str, facts: Sequence[str]) -> str:
 
 def _flat(text: str) -> str:
     """A text in one line that may stand in a comment."""
-    return "".join(char if _is_plain(char) else "�" for char in " ".join(text.split()))[: 4 * LONGEST_TEXT]
+    return "".join(char if _is_plain(char) else "�" for char in " ".join(text.split()))[:_LONGEST_COMMENT]
 
 
 def _cut(text: str) -> str:

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from catalogsync import fields, model
 from catalogsync.proposing import words
-from catalogsync.proposing.evidence import Evidence, Reading, columns_of, field_type, is_empty_word
-from catalogsync.proposing.matching import Match, Scoring, Target, choose, targets_of
+from catalogsync.proposing.evidence import Evidence, Reading, columns_of, is_empty_word
+from catalogsync.proposing.matching import Match, Scoring, choose
+from catalogsync.proposing.newfields import field_type
+from catalogsync.proposing.targets import Target, targets_of
 from catalogsync.reader import Sheet
 
 CREATE_BELOW = 0.65
@@ -161,6 +163,7 @@ def _settings(column: Evidence, target: Target, reading: Reading, scoring: Scori
         hint = "rows with these are rejected"
         if kind in fields.OPTION_TYPES:
             hint += "; `unknown: skip` passes over them"
+            hint += ", `unknown: add` makes options of them" if kind != "category" else ""
         elif not any(char.isdigit() for text in unread[:3] for char in text):
             hint += "; `empty:` takes them as empty cells"
         asks.append(f"not read as {kind}: {shown}{more}: {hint}")
