@@ -28,7 +28,7 @@ def test_the_first_block_holds_two_commands_one_runs_the_demo_and_one_the_tests(
     assert demo.startswith("python3 -m venv .venv && ")
     assert demo.endswith(" && .venv/bin/catalogsync demo")
     assert tests.startswith("python3 -m venv .venv && ")
-    assert tests.endswith(" && .venv/bin/python -m pytest")
+    assert tests.endswith(" && .venv/bin/python -m pytest -n auto")
     assert "README.md" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
