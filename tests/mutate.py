@@ -75,7 +75,7 @@ def subjects(folder: Path) -> list[Subject]:
 
 def _fields_of(path: Path) -> list[Mapping[str, Any]]:
     """Fields that a mapping fits, so that what is damaged in it is what is refused."""
-    from catalogsync.mapping import load_mapping
+    from catalogsync.mappingfile import load_mapping
 
     fields: dict[str, Mapping[str, Any]] = {}
     for spec in load_mapping(path).columns.values():

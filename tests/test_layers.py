@@ -29,7 +29,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
         "yamlfile",
         "api.dialect",
     ),
-    ("threeway", "columnguards", "lookalikes", "newoptions", "api.wire", "api.pages", "api.reading"),
+    ("threeway", "mappingfile", "columnguards", "lookalikes", "newoptions", "api.wire", "api.pages", "api.reading"),
     ("api.v2_answers", "api.v4_options", "api.v4_fields"),
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),

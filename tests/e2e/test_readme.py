@@ -11,7 +11,7 @@ import pytest
 
 from catalogsync import errors, sync
 from catalogsync.cli import COMMANDS, USAGE_EXIT, common, run
-from catalogsync.mapping import ColumnSpec, MappingFile, load_mapping
+from catalogsync.mappingfile import ColumnSpec, MappingFile, load_mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
