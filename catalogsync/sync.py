@@ -9,7 +9,7 @@ export   catalog → client → existing table → workbook
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from catalogsync import (
     checks,
     differ,
     fields,
+    filtering,
     guards,
     newoptions,
+    outfile,
     runs,
     tables,
     threeway,
@@ -125,7 +127,9 @@ def plan_of(
     watch.step(f"Fetching {schema.catalog_name}", None)
     made_at = client.server_now_at()
     elements = _fetch(client, journal, schema, tables.wanted_columns(mapping.columns), watch)
-    existing = tables.existing_table(elements, mapping, desired.seen)
+    exported_notes = _other_catalog(sheet, schema)
+    row_ids = None if exported_notes else desired.element_ids
+    existing = tables.existing_table(elements, mapping, desired.seen, row_ids)
 
     def address(row: int) -> str:
         return f"{_source(sheet)}{row}"
@@ -135,13 +139,15 @@ def plan_of(
     met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     wanted, existing = met.desired, dataclasses.replace(existing, table=met.existing)
     shared += _rekeyed(met, desired, address)
+    wanted, held_notes = tables.with_held_texts(wanted, existing.table, mapping)
     wanted, zeroless, meant = checks.without_lost_zeros(sheet, wanted, existing, mapping, desired.seen)
     wanted, nameless = tables.without_names(wanted, existing.table, address)
     second: list[Problem] = []
     if not client.capabilities.keeps_repeated_hours:
         wanted, second = tables.without_second_times(wanted, mapping, schema.timezone, address)
     sought = dataclasses.replace(desired, seen=desired.seen.append(meant))
-    missing, notes = _missing(mapping, sought, existing, known, options)
+    is_part = sheet.element_ids is not None and sheet.element_ids.is_part
+    missing, notes = _missing(mapping, sought, existing, known, options, is_part=is_part)
     diff = differ.diff(wanted, existing.table, mapping, missing, known)
     changes, shown = diff.changes, _shown(mapping, schema)
     new_options = newoptions.needed(changes, shown)
@@ -201,7 +207,7 @@ def plan_of(
             *checks.lost_zeros(sheet, wanted, existing.table, mapping),
             *newoptions.look_alikes(changes, shown, mapping.columns, address),
         ),
-        notes=(*notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
+        notes=(*exported_notes, *held_notes, *notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
         guards={**mapping.guards, **options.ceilings},
         alarms=alarms,
         clashes=(*diff.clashes, *met.clashes),
@@ -232,6 +238,15 @@ def schema_for(client: Client, catalog: Catalog, file: MappingFile | None) -> Sc
     return schema
 
 
+def _other_catalog(sheet: Sheet, schema: Schema) -> tuple[str, ...]:
+    """That an export is of another catalog, so that its ids say nothing here."""
+    made = sheet.element_ids
+    if made is None or (made.account_id, made.catalog_id) == (schema.account_id, schema.catalog_id):
+        return ()
+    where = f"catalog {made.catalog_id} of account {made.account_id}"
+    return (f"the sheet was exported from {where}: its rows are told by their keys alone",)
+
+
 def _source(sheet: Sheet) -> str:
     return f"{sheet.path.name}!{sheet.tab}!row " if sheet.tab else f"{sheet.path.name}:"
 
@@ -250,11 +265,15 @@ def _missing(
     existing: tables.Existing,
     known: Base | None,
     options: PlanOptions,
+    *,
+    is_part: bool = False,
 ) -> tuple[pd.Index, tuple[str, ...]]:
     """The keys of elements whose row is gone, as far as the mapping acts on them, and what to say about it."""
     nothing = pd.Index([], dtype="str")
     if mapping.missing == "keep":
         return nothing, ()
+    if is_part:
+        return nothing, ("the sheet was exported with --where: no element counts as missing",)
     if desired.unreadable_rows:
         return nothing, (f"{desired.unreadable_rows} rows have no readable key: no element counts as missing",)
     known = Base.empty() if known is None else known
@@ -495,6 +514,15 @@ def _taken_keys(made: Plan, schema: Schema, client: Client) -> Iterable[Problem]
 # --- export --------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What became of an export: the file that was written, another than asked for where that one was in use."""
+
+    path: Path
+    element_count: int
+    left_out_count: int = 0
+
+
 def export(
     catalog_name: str,
     path: Path,
@@ -502,8 +530,14 @@ def export(
     journal: Journal,
     mapping_path: Path | None = None,
     watch: Watch | None = None,
-) -> int:
-    """Write a catalog to a workbook or CSV file: the mapping's columns, or all fields. The number of elements."""
+    *,
+    where: Sequence[str] = (),
+    is_protected: bool = False,
+) -> Exported:
+    """Write a catalog to a workbook or CSV file: the mapping's columns, or all fields.
+
+    `where` are conditions (filtering.py) that every element written fulfils.
+    """
     watch = watch or Watch()
     if path.suffix.lower() not in workbook.WRITERS:
         raise UserError(f"{path.name}: write to one of {', '.join(workbook.WRITERS)}")
@@ -511,11 +545,25 @@ def export(
     catalog = client.catalog(catalog_name or (file.catalog if file else ""))
     schema = schema_for(client, catalog, file)
     columns = resolve(file, schema).columns if file else all_columns(schema)
+    conditions = filtering.parse_conditions(where, columns)
     watch.step(f"Fetching {catalog.name}", None)
+    made_at = client.server_now_at()
     elements = _fetch(client, journal, schema, columns, watch)
+    chosen = filtering.matching(elements, conditions)
     watch.step(f"Writing {path.name}", None)
-    workbook.WRITERS[path.suffix.lower()](path, elements, columns, catalog.name)
-    return len(elements)
+    about = workbook.About(
+        schema.account_id,
+        schema.catalog_id,
+        catalog.name,
+        made_at,
+        schema.timezone,
+        mapping=mapping_path.name if mapping_path else "",
+        tab=file.sheet if file else "",
+        where=tuple(condition.text for condition in conditions),
+    )
+    write = workbook.WRITERS[path.suffix.lower()]
+    written = outfile.written_beside(path, lambda free: write(free, chosen, columns, about, is_protected=is_protected))
+    return Exported(written, len(chosen), len(elements) - len(chosen))
 
 
 def all_columns(schema: Schema) -> tuple[Column, ...]:
