@@ -48,7 +48,7 @@ def with_element_ids(sheet: Sheet) -> Sheet:
     texts = sheet.cells[place].str.strip()
     texts = texts.where(texts.str.fullmatch(_ID), "0")
     numbers = texts.astype("int64")
-    ids = numbers.where(~numbers.duplicated(keep=False), 0).to_numpy(np.int64)
+    ids = np.array(numbers.where(~numbers.duplicated(keep=False), 0), dtype=np.int64)
     made = ElementIds(int(found[1]), int(found[2]), bool(found[3]), ids)
     return dataclasses.replace(_without_column(sheet, place), element_ids=made)
 
