@@ -19,6 +19,7 @@ from catalogsync import base as bases
 from catalogsync import (
     checks,
     differ,
+    exported,
     fields,
     filtering,
     guards,
@@ -127,8 +128,8 @@ def plan_of(
     watch.step(f"Fetching {schema.catalog_name}", None)
     made_at = client.server_now_at()
     elements = _fetch(client, journal, schema, tables.wanted_columns(mapping.columns), watch)
-    exported_notes = _other_catalog(sheet, schema)
-    row_ids = None if exported_notes else desired.element_ids
+    elsewhere = exported.other_catalog(sheet, schema)
+    row_ids = desired.element_ids.iloc[:0] if elsewhere else desired.element_ids
     existing = tables.existing_table(elements, mapping, desired.seen, row_ids)
 
     def address(row: int) -> str:
@@ -139,7 +140,7 @@ def plan_of(
     met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     wanted, existing = met.desired, dataclasses.replace(existing, table=met.existing)
     shared += _rekeyed(met, desired, address)
-    wanted, held_notes = tables.with_held_texts(wanted, existing.table, mapping)
+    wanted, held_notes = exported.with_held_texts(wanted, existing.table, mapping)
     wanted, zeroless, meant = checks.without_lost_zeros(sheet, wanted, existing, mapping, desired.seen)
     wanted, nameless = tables.without_names(wanted, existing.table, address)
     second: list[Problem] = []
@@ -206,8 +207,9 @@ def plan_of(
             *checks.similar_elements(sheet, added, existing, mapping, desired.seen),
             *checks.lost_zeros(sheet, wanted, existing.table, mapping),
             *newoptions.look_alikes(changes, shown, mapping.columns, address),
+            *exported.added_beside(added, row_ids, existing.ids, address),
         ),
-        notes=(*exported_notes, *held_notes, *notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
+        notes=(*elsewhere, *held_notes, *notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
         guards={**mapping.guards, **options.ceilings},
         alarms=alarms,
         clashes=(*diff.clashes, *met.clashes),
@@ -236,15 +238,6 @@ def schema_for(client: Client, catalog: Catalog, file: MappingFile | None) -> Sc
     if file is not None and not schema.timezone:
         return dataclasses.replace(schema, timezone=file.timezone)
     return schema
-
-
-def _other_catalog(sheet: Sheet, schema: Schema) -> tuple[str, ...]:
-    """That an export is of another catalog, so that its ids say nothing here."""
-    made = sheet.element_ids
-    if made is None or (made.account_id, made.catalog_id) == (schema.account_id, schema.catalog_id):
-        return ()
-    where = f"catalog {made.catalog_id} of account {made.account_id}"
-    return (f"the sheet was exported from {where}: its rows are told by their keys alone",)
 
 
 def _source(sheet: Sheet) -> str:

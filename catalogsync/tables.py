@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from catalogsync import fields, lookalikes, model
+from catalogsync import exported, fields, model
 from catalogsync.errors import Problem, SheetError, Spot
 from catalogsync.reader import Sheet
 
@@ -173,15 +173,8 @@ def desired_table(sheet: Sheet, mapping: model.Mapping) -> Desired:
         sheet_rows=count + lost_records,
         rejected_rows=int((~rows.good).sum()) - rows.dropped_rows + lost_records,
         unreadable_rows=int((~rows.readable).sum()) + lost_records,
-        element_ids=_element_ids(sheet, keys, is_first),
+        element_ids=exported.element_ids(sheet, keys, is_first),
     )
-
-
-def _element_ids(sheet: Sheet, keys: pd.Series, is_first: Bools) -> pd.Series:
-    """By key the element that a row was exported from, where the sheet says so."""
-    ids = np.zeros(len(keys), dtype=np.int64) if sheet.element_ids is None else sheet.element_ids.ids
-    has_id = is_first & (ids > 0)
-    return pd.Series(ids[has_id], index=pd.Index(keys[has_id], dtype="str"), dtype="int64")
 
 
 def _skipped_keys(sheet: Sheet, mapping: model.Mapping) -> pd.Index:
@@ -384,7 +377,7 @@ def existing_table(
     keys, claims = _element_keys(elements, mapping, seen)
     ids = elements["id"]
     if row_ids is not None and len(row_ids):
-        keys = _keys_by_id(keys, ids, row_ids, seen)
+        keys = exported.keys_by_id(keys, ids, row_ids, seen)
     shared: dict[str, tuple[int, ...]] = {}
     repeated = keys.duplicated(keep=False) & (keys != "")
     for key, group in ids[repeated].groupby(keys[repeated]):
@@ -420,47 +413,6 @@ def _element_keys(
             claims += [(first, int(id_)), (second, int(id_))]
         chosen = chosen.where(chosen != "", used)
     return chosen.where(chosen != "", own), claims
-
-
-def _keys_by_id(keys: pd.Series, ids: pd.Series, row_ids: pd.Series, seen: pd.Index) -> pd.Series:
-    """The elements' keys; of an element whose row was given a new key, that one.
-
-    An id counts less than a key: cells may have moved beside the hidden ids. So a row is followed only where no
-    element has its key, and the element's own key is in no other row, but for one that stayed with another element.
-    A key that only lost its zeros is no new one.
-    """
-    places = pd.Index(row_ids).get_indexer(pd.Index(ids))
-    has_row = np.flatnonzero(places >= 0)
-    own = keys.iloc[has_row].reset_index(drop=True)
-    theirs = pd.Series(row_ids.index[places[has_row]], dtype="str")
-    is_free = (own == "") | ~own.isin(seen) | own.isin(own[own == theirs])
-    lost_zeros = (lookalikes.without_zeros(theirs) == lookalikes.without_zeros(own)) & (
-        own.str.len() > theirs.str.len()
-    )
-    follows = ((own != theirs) & is_free & ~theirs.isin(keys) & ~lost_zeros).to_numpy(bool)
-    made = keys.to_numpy(dtype=object, copy=True)
-    made[has_row[follows]] = theirs[follows].to_numpy(dtype=object)
-    return pd.Series(made, index=keys.index, dtype="str")
-
-
-def with_held_texts(
-    desired: pd.DataFrame, existing: pd.DataFrame, mapping: model.Mapping
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The desired table with the catalog's own texts where the sheet has the mark of one that no cell holds; notes."""
-    notes = []
-    for column in mapping.columns:
-        texts = desired[column.key]
-        marked = np.flatnonzero(texts.str.startswith("[").to_numpy(bool))
-        marked = marked[[fields.is_too_long_mark(text) for text in texts.iloc[marked]]]
-        if not len(marked):
-            continue
-        held = existing[column.key].reindex(desired.index[marked], fill_value="")
-        filled = texts.to_numpy(dtype=object, copy=True)
-        filled[marked] = held.to_numpy(dtype=object)
-        desired = desired.assign(**{column.key: pd.Series(filled, index=desired.index, dtype="str")})
-        cells = "1 text was" if len(marked) == 1 else f"{len(marked)} texts were"
-        notes.append(f"“{column.header}”: {cells} too long for the exported workbook: left as in the catalog")
-    return desired, tuple(notes)
 
 
 def without_names(

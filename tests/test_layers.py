@@ -41,7 +41,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
         "api.pages",
         "api.reading",
     ),
-    ("api.v2_answers", "api.v4_options", "api.v4_fields"),
+    ("exported", "api.v2_answers", "api.v4_options", "api.v4_fields"),
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),
     ("mapping", "tables", "wording", "differ", "guards", "workbook", "journal", "api.v4", "api.transport", "api.auth"),

@@ -161,6 +161,7 @@ def test_a_row_copied_with_its_hidden_id_but_another_key_is_an_add(desk: Desk) -
 
     desk.edit(copy)
     assert [change[:2] for change in desk.changes()] == [("add", "902")]
+    assert desk.plan()["warnings"] == []
 
 
 def test_a_renamed_key_keeps_its_element(desk: Desk) -> None:
@@ -199,6 +200,9 @@ def test_cells_inserted_beside_the_hidden_ids_add_one_product_and_rename_none(de
 
     desk.edit(insert)
     assert [change[:2] for change in desk.changes()] == [("add", "0015")]
+    told = [problem["what"] for problem in desk.plan()["warnings"]]
+    assert len(told) == 1
+    assert re.fullmatch(r"was exported from element 50\d, whose key another row has now", told[0])
 
 
 def test_a_key_that_lost_its_zeros_is_no_new_key(desk: Desk) -> None:

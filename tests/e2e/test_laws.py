@@ -131,7 +131,7 @@ VALUES: Mapping[str, st.SearchStrategy[str]] = {
     "Category": labels,
 }
 PARTS = {"City": "city", "Zip": "zip"}
-FIELD_IDS = {**{field["name"]: field["id"] for field in FIELDS}, **dict.fromkeys(PARTS, 114)}
+FIELD_IDS = {str(field["name"]): field["id"] for field in FIELDS} | dict.fromkeys(PARTS, 114)
 ALWAYS_FILLED = {"Firm"}  # the account wants a legal entity's name whenever it has anything of it
 
 Row = dict[str, str]
