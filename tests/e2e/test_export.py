@@ -192,6 +192,16 @@ def test_rows_whose_keys_are_those_of_other_elements_are_told_by_their_keys(desk
     assert desk.changes() == []
 
 
+def test_a_key_that_another_product_holds_means_that_product(desk: Desk) -> None:
+    def take_over(tab: Worksheet) -> None:
+        tab.delete_rows(row_of(tab, "003")["code"].row)
+        row_of(tab, "002")["code"].value = "003"
+
+    desk.edit(take_over)
+    made = desk.changes()
+    assert [(kind, id_, after["name"]) for kind, id_, after in made] == [("update", 503, "Ash")]
+
+
 def test_cells_inserted_beside_the_hidden_ids_add_one_product_and_rename_none(desk: Desk) -> None:
     def insert(tab: Worksheet) -> None:
         tab.move_range("A3:E4", rows=1)
@@ -270,11 +280,12 @@ def test_renamed_and_moved_tabs_are_no_hindrance(desk: Desk) -> None:
 def test_what_the_mapping_says_of_the_supplier_s_sheet_does_not_hinder_its_export(start: Start, tmp_path: Path) -> None:
     mapping = MAPPING.replace("note: {field: Note, blank: clear}", "note: {field: Note, fill: down}")
     mapping += "sheet: Prices\nread: {header_row: 3, needs: note}\n"
-    desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path, mapping)
+    noted = {"id": 504, "name": "Yew", "values": {"Code": "004", "Note": "Soft"}}  # newest, so the first row
+    desk = Desk(start(catalog_of(FIELDS, [*ELEMENTS, noted])), tmp_path, mapping)
     desk.export()
     assert openpyxl.load_workbook(desk.book).sheetnames[0] == "Prices"
     plan = desk.plan()
-    assert (plan["changes"], plan["unchanged_count"]) == ([], 3)
+    assert (plan["changes"], plan["unchanged_count"]) == ([], 4)
 
     desk.shell("export", "Products", desk.book)
 
@@ -284,15 +295,17 @@ def test_what_the_mapping_says_of_the_supplier_s_sheet_does_not_hinder_its_expor
 
     desk.edit(as_the_mapping_has_them)
     plan = desk.plan()
-    assert (plan["changes"], plan["unchanged_count"]) == ([], 3)
+    assert (plan["changes"], plan["unchanged_count"]) == ([], 4)
 
 
 def test_products_that_look_like_totals_and_sections_are_products(start: Start, tmp_path: Path) -> None:
+    whole = {"Price": "1", "Colour": "Red", "Note": "Hard"}
+    usual = [{"id": 701 + n, "name": "Oak", "values": {**whole, "Code": f"{n}"}} for n in range(9)]
     odd = [
         {"id": 601, "name": "Total", "values": {}},
         {"id": 602, "name": "Total station", "values": {"Code": "Total"}},
     ]
-    desk = Desk(start(catalog_of(FIELDS, [*ELEMENTS, *odd])), tmp_path)
+    desk = Desk(start(catalog_of(FIELDS, [*usual, *odd])), tmp_path)
     desk.export()
     desk.set("Total", "price", 5)
     assert desk.changes() == [("update", 602, {"102": "5"})]
