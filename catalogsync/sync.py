@@ -74,6 +74,7 @@ class Planned:
     """A plan, and what an apply in the same run can use again.
 
     `base` is what sheet and catalog agree on as far as nothing is written, `wanted` the rows that were planned from.
+    `is_part`: the sheet is a part of a catalog, so that its size says nothing about the next one's.
     """
 
     plan: Plan
@@ -81,6 +82,7 @@ class Planned:
     sheet_facts: Mapping[str, str]
     base: Base
     wanted: pd.DataFrame
+    is_part: bool = False
 
 
 def plan(
@@ -168,6 +170,7 @@ def plan_of(
     matched = existing.table["id"][threeway.is_in(existing.table.index, wanted.index)]
     updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
     last_run = guards.LastRun(*journal.last_sheet(schema.account_id, schema.catalog_id, mapping.name))
+    last_run = guards.LastRun() if is_part else last_run
     alarms = guards.alarms(
         wanted,
         existing.table,
@@ -216,7 +219,7 @@ def plan_of(
         options=new_options,
     )
     agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
-    return Planned(made, schema, sheet.facts, agreed, wanted)
+    return Planned(made, schema, sheet.facts, agreed, wanted, is_part)
 
 
 def sheet_warnings(sheet: Sheet, desired: tables.Desired, mapping: SheetMapping) -> Iterable[Problem]:
@@ -370,7 +373,7 @@ def apply(
         done = newoptions.with_ids(made, report.options)
         wanted = newoptions.rows_with_ids(planned.wanted, report.options) if planned else None
         runs.remember(journal, done, report.results, stored, wanted=wanted, digest=made.digest)
-        if planned and not report.stopped_by:
+        if planned and not planned.is_part and not report.stopped_by:
             journal.remember_sheet(made)
 
     return writer.apply(
@@ -387,7 +390,8 @@ def remember(planned: Planned, journal: Journal) -> None:
     """Keep what sheet and catalog agree on where there was nothing to write, as the base of the next run."""
     runs.keep_pending(journal, planned.plan, planned.base)
     runs.remember(journal, planned.plan, (), {})
-    journal.remember_sheet(planned.plan)
+    if not planned.is_part:
+        journal.remember_sheet(planned.plan)
 
 
 def schema_of(run: Run, client: Client) -> Schema:

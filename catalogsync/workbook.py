@@ -6,13 +6,14 @@ products is hidden and holds the elements' ids: its header tells the reader that
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
 import xlsxwriter
@@ -180,8 +181,10 @@ def _write_about(book: xlsxwriter.Workbook, sheet: Worksheet, about: About, coun
 
 
 def _about_lines(about: About, count: int) -> Iterator[tuple[str, str]]:
-    zone = about.timezone or "UTC"
-    made = datetime.fromtimestamp(about.made_at, ZoneInfo(zone))
+    made = datetime.fromtimestamp(about.made_at, UTC)
+    zone = "UTC"
+    with contextlib.suppress(ValueError, OSError, ZoneInfoNotFoundError):  # a zone that this machine does not know
+        made, zone = made.astimezone(ZoneInfo(about.timezone)), about.timezone
     yield "Catalog", f"{about.catalog_name} (id {about.catalog_id}, account {about.account_id})"
     yield "Exported", f"{made:%Y-%m-%d %H:%M} ({zone})"
     yield "By", f"catalogsync {__version__}"

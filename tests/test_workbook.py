@@ -166,6 +166,60 @@ def test_the_header_row_is_frozen_and_filtered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("zone", "told"),
+    [
+        (ZONE, "2025-10-09 11:53 (Europe/Riga)"),
+        ("", "2025-10-09 08:53 (UTC)"),
+        ("Moon/Crater", "2025-10-09 08:53 (UTC)"),
+    ],
+)
+def test_the_time_of_an_export_is_told_in_the_account_s_zone(tmp_path: Path, zone: str, told: str) -> None:
+    path = tmp_path / "products.xlsx"
+    workbook.write_xlsx(path, _elements((NAME,), ("Oak",)), (NAME,), dataclasses.replace(ABOUT, timezone=zone))
+    assert ["Exported", told] in CalamineWorkbook.from_path(path).get_sheet_by_name("About").to_python()
+
+
+def test_the_same_export_is_the_same_file(tmp_path: Path) -> None:
+    for name in ("a.xlsx", "b.xlsx"):
+        workbook.write_xlsx(tmp_path / name, _elements(COLUMNS, FULL, SPARSE), COLUMNS, ABOUT)
+    assert (tmp_path / "a.xlsx").read_bytes() == (tmp_path / "b.xlsx").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("texts", "number_format"),
+    [
+        (("1", "2"), "0"),
+        (("1", "2.5"), "0.00"),
+        (("1.125",), "0.000"),
+        (("0.00000000001",), "General"),
+        ((), "0"),
+    ],
+)
+def test_prices_show_as_many_decimals_as_they_have_and_two_at_least_where_any(
+    tmp_path: Path, texts: tuple[str, ...], number_format: str
+) -> None:
+    path = tmp_path / "products.xlsx"
+    workbook.write_xlsx(path, _elements((PRICE,), *((text,) for text in (*texts, "7"))), (PRICE,), ABOUT)
+    book = openpyxl.load_workbook(path)
+    assert {row[0].number_format for row in book.worksheets[0].iter_rows(min_row=2)} == {number_format}
+    book.close()
+
+
+@pytest.mark.parametrize("title", ["Options", "about"])
+def test_a_catalog_that_is_called_like_one_of_our_tabs_keeps_its_name(tmp_path: Path, title: str) -> None:
+    path = tmp_path / "products.xlsx"
+    columns = (CODE, COLOUR)
+    workbook.write_xlsx(path, _elements(columns, ("1", "51")), columns, dataclasses.replace(ABOUT, catalog_name=title))
+    names = CalamineWorkbook.from_path(path).sheet_names
+    assert names[0] == title
+    assert len({name.casefold() for name in names}) == 3
+    assert read_sheet(path).headers == ("Code", "Colour")
+    book = openpyxl.load_workbook(path)
+    assert book.worksheets[0].data_validations.dataValidation[0].formula1 == f"'{names[1]}'!$A$2:$A$4"
+    book.close()
+
+
+@pytest.mark.parametrize(
     ("title", "tab"),
     [
         ("Products", "Products"),
