@@ -25,9 +25,10 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.worksheet.hyperlink import Hyperlink
 
 from catalogsync.errors import Problem, UserError
+from catalogsync.outfile import replacing
 from catalogsync.reader import Sheet, column_letter
 from catalogsync.reader.books import is_light
-from catalogsync.workbook import replacing, tab_name
+from catalogsync.workbook import tab_name
 
 TAB = "Problems"
 AUTHOR = "catalogsync"

@@ -54,7 +54,7 @@ def test_every_other_command_of_the_readme_runs_in_its_order(
         ran.append(words[1])
     assert set(ran) == {"init", "catalogs", "fields", "validate", "plan", "import", "apply", "export"}
     assert (tmp_path / "products.xlsx").exists()
-    assert (tmp_path / "products.csv").exists()
+    assert (tmp_path / "dear.csv").exists()
 
 
 def test_the_readme_s_mapping_fits_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
