@@ -15,16 +15,15 @@ from catalogsync.cli.render import (
     SHOWN_CHANGES,
     changes_table,
     console,
-    lines_of,
     print_line,
     print_problems,
     print_table,
-    summary,
 )
 from catalogsync.errors import Problem
 from catalogsync.fields import quoted
 from catalogsync.journal import Operation, OptionsOperation, Run
 from catalogsync.plan import change_record, kind_of
+from catalogsync.plantext import lines_of, source_words, summary
 from catalogsync.tables import key_text
 from catalogsync.undoing import TakenBack
 from catalogsync.wording import title_of
@@ -36,11 +35,6 @@ _OUTCOMES = ("done", "failed", "conflict", "unknown", "sent", "planned")
 def local_time(unix_s: int) -> str:
     """A time on this machine's clock."""
     return datetime.fromtimestamp(unix_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def source_words(source: str) -> str:
-    """The sheet of a run, without what a row is appended to."""
-    return source.rstrip(": ").removesuffix("!row")
 
 
 # --- taking back ---------------------------------------------------------------------------------------------
