@@ -27,7 +27,17 @@ def _write_page(out: Path, made: Plan, rps: float) -> None:
     common.write_text_file(out, page_of(made, rps=rps))
 
 
-_WRITERS: Mapping[str, Callable[[Path, Plan, float], None]] = {".json": _write_json, ".html": _write_page}
+def _write_review(out: Path, made: Plan, rps: float) -> None:
+    from catalogsync.reviewbook import write_review
+
+    write_review(out, made, rps=rps)
+
+
+_WRITERS: Mapping[str, Callable[[Path, Plan, float], None]] = {
+    ".json": _write_json,
+    ".xlsx": _write_review,
+    ".html": _write_page,
+}
 """By the file's ending. The rate limit is what a page's forecast reckons with."""
 
 
@@ -36,7 +46,7 @@ _WRITERS: Mapping[str, Callable[[Path, Plan, float], None]] = {".json": _write_j
 @common.mapping_option
 @common.read_options
 @common.plan_options
-@common.option("--out", type=click.Path(path_type=Path), help="Store the plan: .json for `apply`, .html to look at.")
+@common.option("--out", type=click.Path(path_type=Path), help="Store it: .json or .xlsx for `apply`, .html to look at.")
 @common.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
 @common.option("-v", "--verbose", is_flag=True, help="Every change and problem, however many.")
 @common.json_option
