@@ -45,7 +45,7 @@ _GAP = 240  # unchanged text that is longer is left out in its middle
 _EDGE = 60
 _MOST_WORDS = 1_500  # compared on each side
 _MOST_COMPARED = 30_000_000  # pairs of words in a whole page: some seconds
-_WORD = re.compile(r"\w+\s*|[^\w\s]\s*|\s+")
+_WORD = re.compile(r"\w+|\s+|[^\w\s]")
 _PLACE = re.compile(r"\{\{([a-z]+)\}\}")
 
 Parts = list[tuple[str, str]]
@@ -204,7 +204,7 @@ def _common(left: Sequence[str], right: Sequence[str]) -> int:
 
 
 def _middle(old: list[str], new: list[str]) -> Iterator[tuple[str, str]]:
-    for how, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    for how, i, j, k, m in SequenceMatcher(str.isspace, old, new, autojunk=False).get_opcodes():
         if how == "equal":
             yield " ", "".join(old[i:j])
             continue

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from catalogsync.api.transport import PACE_SHARE
 from catalogsync.errors import Problem
 from catalogsync.model import NAME, Add, Change, Clash, ClashKind, Delete, Update
-from catalogsync.plan import Plan
+from catalogsync.plan import Plan, Review
 from catalogsync.tables import key_text
 from catalogsync.wording import in_words, title_of, whole_words
 
@@ -154,6 +154,14 @@ class Wordings:
             Line(key, title_of(self.plan.columns, key), self.words(key, before.get(key, "")), self.words(key, text))
             for key, text in written.items()
         ]
+
+
+def review_lines(review: Review, *, most: int = 5) -> Iterator[str]:
+    """What a person decided about a plan; of what was left out and decided, `most` each by name."""
+    yield f"Approved by {review.approved_by}." if review.approved_by else "The workbook does not say who approved."
+    for title, named in (("Left out", review.left_out), ("Conflicts decided", review.decided)):
+        if named:
+            yield f"{title}: {len(named)} ({', '.join(named[:most])}{', …' if len(named) > most else ''})."
 
 
 def where_of(plan: Plan, change: Change) -> str:

@@ -14,7 +14,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,11 @@ def read_review(path: Path) -> Answers:
         reading = _Reading(path, tab)
         found |= reading.answers(book)
         problems += reading.problems
+    for place, clash in enumerate(plan.clashes):
+        if found.get(conflict_line(place)) == CATALOG and not reviewbook.can_keep_catalog(plan, clash):
+            what = f"{key_text(clash.key)} ({title_of(plan.columns, clash.column)}) cannot be decided for the catalog"
+            hint = f"the mapping merges or removes its options: {LEAVE} or {SHEET}"
+            problems.append(Problem(f"{path.name}!{reviewbook.CONFLICTS}", what, hint))
     if problems:
         left = len(problems) - MOST_TOLD
         more = [Problem("", f"… and {left} more")] if left > 0 else []
@@ -289,14 +294,3 @@ def _named(plan: Plan, change: Any, key: str) -> str:
     title = f" ({title_of(plan.columns, key)})" if key else ""
     kind = kind_of(change) if isinstance(change, Add | Update | Delete) else "conflict"
     return f"{kind} {key_text(change.key)}{title}"
-
-
-def lines(answers: Answers) -> Iterator[str]:
-    """What a review said, in words."""
-    review = answers.review
-    yield f"Approved by {review.approved_by}." if review.approved_by else "It does not say who approved."
-    if review.left_out:
-        shown = ", ".join(review.left_out[:5]) + (", …" if len(review.left_out) > 5 else "")
-        yield f"Left out: {len(review.left_out)} ({shown})."
-    if review.decided:
-        yield f"Conflicts decided: {', '.join(review.decided[:5])}{', …' if len(review.decided) > 5 else ''}."

@@ -156,6 +156,12 @@ def conflict_line(place: int) -> str:
     return f"!{place + 1}"
 
 
+def can_keep_catalog(plan: Plan, clash: Clash) -> bool:
+    """Whether a conflict can be decided for the catalog. Not where the sheet merges options: it asks for them again."""
+    shown = plan.columns.get(clash.column)
+    return clash.target is None or shown is None or shown.type != "multiselect"
+
+
 def tabs_of(plan: Plan) -> tuple[Tab, ...]:
     """Every tab of lines, as it is written and as it has to be found again."""
     wordings = Wordings(plan)
@@ -226,7 +232,10 @@ def _clash_cells(plan: Plan, wordings: Wordings, clash: Clash) -> tuple[str, ...
     if clash.kind == "deleted":
         return (_CLASHES[clash.kind], key_text(clash.key), "", "", "", "", where)
     texts = (wordings.words(clash.column, text) for text in (clash.base, clash.sheet, clash.crm))
-    return (_CLASHES[clash.kind], key_text(clash.key), title_of(plan.columns, clash.column), *texts, where)
+    what = _CLASHES[clash.kind]
+    if clash.kind == "conflict" and not can_keep_catalog(plan, clash):
+        what += f" ({LEAVE} or {SHEET})"
+    return (what, key_text(clash.key), title_of(plan.columns, clash.column), *texts, where)
 
 
 def _rejected(problems: Iterable[Problem]) -> Tab:

@@ -66,9 +66,9 @@ def apply_review(
 
 
 def _say_answers(answers: Answers) -> None:
-    from catalogsync.reviewanswers import lines
+    from catalogsync.plantext import review_lines
 
-    for line in lines(answers):
+    for line in review_lines(answers.review):
         common.say(printable(line))
 
 

@@ -11,7 +11,6 @@ import openpyxl
 import pytest
 
 from catalogsync.emulator.server import Emulator
-from catalogsync.journal import Journal
 from catalogsync.plan import load_plan
 from catalogsync.reviewanswers import read_review
 from tests.api.helpers import Clock
@@ -347,3 +346,137 @@ def test_a_workbook_is_good_for_seven_days_by_the_servers_clock(clocked: tuple[S
     assert {arrival.method for arrival in shop.sent} == {"GET"}
     clock.now_s -= 120
     assert shop("apply", path) == 0, shop.err
+
+
+# --- conflicts ---
+
+
+@pytest.fixture
+def conflicting(shop: Shell, tmp_path: Path) -> Path:
+    """The review of a sheet in which a price, a city and sizes changed, after a colleague changed the same."""
+    rows = "A1,Oak,5.5,new,Tartu,2002,S,\nA2,Pine,6,,,,,\nA3,Elm,7,,,,,\n"
+    (tmp_path / "sheet.csv").write_text(HEAD + rows, encoding="utf-8")
+    assert shop("import", tmp_path / "sheet.csv", "-m", tmp_path / "mapping.yaml", "--yes") == 0, shop.err
+    shop.emulator.store.edit_as_other_user(500, values={"Depot": {"city": "Narva", "zip": "2002"}, "Sizes": ["L"]})
+    shop.emulator.store.edit_as_other_user(501, values={"Price": 60})
+    rows = "A1,Oak,5.5,newer,Tallinn,2002,M,\nA2,Pine,61,,,,,\nA3,Elm,7,,,,,\n"
+    (tmp_path / "sheet.csv").write_text(HEAD + rows, encoding="utf-8")
+    return planned(shop, tmp_path)
+
+
+def again(shop: Shell, folder: Path) -> tuple[list[Any], list[Any]]:
+    """What a plan made now would change, and the conflicts that it would list."""
+    tree = shop.plan(folder / "sheet.csv", "-m", folder / "mapping.yaml")
+    clashes = [(clash["kind"], clash["key"], clash["column"]) for clash in tree["clashes"]]
+    return [(c["key"], c["after"]) for c in tree["changes"]], clashes
+
+
+def test_a_conflict_is_listed_with_a_choice_and_left_alone_by_default(
+    shop: Shell, tmp_path: Path, conflicting: Path
+) -> None:
+    assert table(conflicting, "Conflicts") == [
+        ["Choice", "What", "Key", "Field", "Was", "The sheet says", "The catalog says", "Source", "Operation"],
+        ["leave", "changed on both sides", "A1", "city", "Tartu", "Tallinn", "Narva", "sheet.csv:2", "!1"],
+        ["leave", "changed on both sides (leave or sheet)", "A1", "sizes", "S", "M", "L", "sheet.csv:2", "!2"],
+        ["leave", "changed on both sides", "A2", "price", "6", "61", "60", "sheet.csv:3", "!3"],
+    ]
+    assert shop("apply", conflicting) == 5
+    assert shop.out == "Done: 1 updated, in 1 write request (run 2).\n"
+    assert again(shop, tmp_path) == (
+        [],
+        [("conflict", "A1", "104.city"), ("conflict", "A1", "105"), ("conflict", "A2", "102")],
+    )
+
+
+def test_a_conflict_decided_for_the_sheet_is_sent_with_the_rest_of_its_element(
+    shop: Shell, tmp_path: Path, conflicting: Path
+) -> None:
+    assert shop("apply", edited(conflicting, tick("Conflicts", "sheet", "!1", "!2", "!3"))) == 0, shop.err
+    assert "Conflicts decided: 3 (conflict A1 (city): sheet, conflict A1 (sizes): sheet, conflict A2" in shop.err
+    assert shop.out == "Done: 2 updated, in 1 write request (run 2).\n"
+    oak, pine = (next(each for each in shop.elements() if each["id"] == id_) for id_ in (500, 501))
+    assert (oak["Note"], sorted(oak["Depot"]), sorted(oak["Sizes"])) == (["newer"], ["2002", "Tallinn"], ["L", "M"])
+    assert pine["Price"] == ["61"]
+    assert again(shop, tmp_path) == ([], [])
+
+
+def test_a_conflict_decided_for_the_catalog_is_sent_nothing_and_not_asked_again(
+    shop: Shell, tmp_path: Path, conflicting: Path
+) -> None:
+    def edit(book: Any) -> None:
+        tick("Conflicts", "catalog", "!1", "!3")(book)
+        tick("Changes", "no", "#1 103")(book)
+
+    assert shop("apply", edited(conflicting, edit)) == 5, "one is left"
+    assert shop.out == "Nothing to send: no change is approved.\n"
+    assert held(shop)["A2"] == ("Pine", "60", None)
+    assert again(shop, tmp_path) == ([("A1", {"103": "newer"})], [("conflict", "A1", "105")])
+
+
+def test_options_that_the_sheet_merges_cannot_be_decided_for_the_catalog(shop: Shell, conflicting: Path) -> None:
+    assert shop("apply", edited(conflicting, tick("Conflicts", "catalog", "!2"))) == 1
+    words = "A1 (sizes) cannot be decided for the catalog (the mapping merges or removes its options: leave or sheet)"
+    assert f"plan.xlsx!Conflicts: {words}" in shop.err
+
+
+def test_a_decided_conflict_that_moved_on_is_stale(shop: Shell, tmp_path: Path, conflicting: Path) -> None:
+    shop.emulator.store.edit_as_other_user(501, values={"Price": 62})
+    assert shop("apply", edited(conflicting, tick("Conflicts", "sheet", "!3"))) == 5
+    assert "sheet.csv:3 A2 (price): element 501 was edited since" in shop.err
+    assert {arrival.method for arrival in shop.sent} == {"GET"}
+
+
+# --- cut off ---
+
+
+def test_a_run_that_was_cut_off_is_finished_by_the_same_command(shop: Shell, tmp_path: Path) -> None:
+    path = planned(shop, tmp_path, "plan.xlsx", "--batch", 2)
+    path = edited(path, tick("Adds", "no", "#4"))
+    fault = shop.emulator.fault("401 POST nth=2 count=0")
+    assert shop("apply", path, "--settle", 0) == 7
+    assert fault.fired
+    shop.emulator.faults.clear()
+    other = tmp_path / "other.xlsx"
+    other.write_bytes(path.read_bytes())
+    edited(other, tick("Adds", "no", "#3"))
+    assert shop("apply", other) == 1
+    assert "run 1 of this workbook was cut off, and other lines were approved then" in shop.err
+
+    assert shop("apply", path, "--settle", 0) == 0, shop.err
+    assert "Run 1 of this workbook was cut off; going on with it." in shop.err
+    assert held(shop) == {"A1": ("Oak", "5.5", "new"), "A2": ("Pine", "6", "=1+1"), "B1": ("Ash", "9", None)}
+    assert shop("apply", path) == 5
+    assert "this workbook was applied already, in run 2" in shop.err
+
+
+def test_the_history_says_who_approved_and_what_was_left_out(shop: Shell, tmp_path: Path) -> None:
+    path = planned(shop, tmp_path)
+
+    def edit(book: Any) -> None:
+        tick("Adds", "no", "#3")(book)
+        book.properties.lastModifiedBy = "Anna & Co"
+
+    assert shop("apply", edited(path, edit)) == 0
+    assert shop("history", 1) == 0
+    assert "Approved by Anna & Co.\nLeft out: 1 (add B1).\n" in shop.out
+    assert shop("history", 1, "--json") == 0
+    review = json.loads(shop.out)["review"]
+    assert (review["approved_by"], review["left_out"], review["decided"]) == ("Anna & Co", ["add B1"], [])
+    assert review["digest"] == read_review(path).plan.digest
+
+
+# --- the page ---
+
+
+def test_the_page_is_stored_beside_and_cannot_be_applied(shop: Shell, tmp_path: Path) -> None:
+    path = planned(shop, tmp_path, "plan.html")
+    assert shop.err.endswith(f"Stored as {path}, a page for any browser.\n")
+    page = path.read_text(encoding="utf-8")
+    assert all(line in page for line in shop.out.splitlines()[-2:])
+    assert shop("apply", path) == 1
+    assert "not a plan in JSON" in shop.err
+
+
+def test_another_ending_is_a_wrong_command_line(shop: Shell, tmp_path: Path) -> None:
+    assert shop("plan", tmp_path / "sheet.csv", "-m", tmp_path / "mapping.yaml", "--out", tmp_path / "plan.pdf") == 64
+    assert "a plan is stored as .json, .xlsx, .html" in shop.err
