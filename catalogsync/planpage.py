@@ -12,6 +12,7 @@ import hashlib
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
@@ -43,8 +44,8 @@ MOST_LISTED = 2_000
 
 _GAP = 240  # unchanged text that is longer is left out in its middle
 _EDGE = 60
-_MOST_WORDS = 1_500  # compared on each side
-_MOST_COMPARED = 30_000_000  # pairs of words in a whole page: some seconds
+_MOST_PAIRS = 10_000  # of equal words in two texts; what comparing takes grows with their number
+_MOST_COMPARED = 6_000_000  # of them, and of words, in a whole page: seconds as a rule, half a minute at worst
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 _PLACE = re.compile(r"\{\{([a-z]+)\}\}")
 
@@ -185,18 +186,24 @@ class _Differ:
         old_rest, new_rest = old[head:], new[head:]
         tail = _common(old_rest[::-1], new_rest[::-1])
         old_middle, new_middle = old_rest[: len(old_rest) - tail], new_rest[: len(new_rest) - tail]
-        if len(before) > 100_000 or len(after) > 100_000 or max(len(old_middle), len(new_middle)) > _MOST_WORDS:
+        if len(before) > 100_000 or len(after) > 100_000 or not self._affords(old_middle, new_middle):
             return whole
-        cost = len(old_middle) * len(new_middle)
-        if cost > self._left:
-            return whole
-        self._left -= cost
         middle = list(_middle(old_middle, new_middle))
         parts = [(" ", "".join(old[:head])), *middle, (" ", "".join(old_rest[len(old_rest) - tail :]))]
         same = sum(len(text) for how, text in parts if how == " ")
         if same * 3 < max(len(before), len(after)):  # hardly anything is left of it: whole reads better
             return whole
         return _shortened([(how, text) for how, text in parts if text])
+
+    def _affords(self, old: Sequence[str], new: Sequence[str]) -> bool:
+        """Whether two stretches are compared; charges for it."""
+        ours, theirs = (Counter(word for word in words if not word.isspace()) for words in (old, new))
+        pairs = sum(count * theirs[word] for word, count in ours.items())
+        cost = pairs + len(old) + len(new)
+        if pairs > _MOST_PAIRS or cost > self._left:
+            return False
+        self._left -= cost
+        return True
 
 
 def _common(left: Sequence[str], right: Sequence[str]) -> int:
