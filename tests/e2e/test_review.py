@@ -133,6 +133,10 @@ def test_the_workbook_lists_every_operation_with_old_and_new(shop: Shell, tmp_pa
     assert [tab.sheet_state for tab in book] == ["visible"] * 6 + ["veryHidden"]
     cells = [cell for tab in book for row in tab.iter_rows() for cell in row]
     assert {cell.data_type for cell in cells if cell.value is not None} <= {"s", "inlineStr"}
+    assert [book["Changes"][place].quotePrefix for place in ("E5", "E6")] == [
+        False,
+        True,
+    ]  # it stays text if it is edited
     (choice,) = book["Changes"].data_validations.dataValidation
     assert (choice.formula1, str(choice.sqref)) == ('"yes,no"', "A2:A6")
     assert book["Changes"].auto_filter.ref == "A1:G6"
@@ -337,6 +341,22 @@ def clocked(
         yield Shell(emulator, capsys), clock
 
 
+def test_the_same_changes_planned_anew_after_an_undo_can_be_applied_again(
+    clocked: tuple[Shell, Clock], tmp_path: Path
+) -> None:
+    shop, clock = clocked
+    (tmp_path / "sheet.csv").write_text(HEAD + "A1,,5,,,,,\nA2,,6,,,,,\nA3,,7,,,,,\nB1,Ash,9,,,,,\n", encoding="utf-8")
+    path = planned(shop, tmp_path)
+    digest = read_review(path).plan.digest
+    assert shop("apply", path) == 0
+    clock.now_s += 60
+    assert shop("undo", 1, "--yes", "--allow", digest) == 0, shop.err
+    clock.now_s += 60
+    assert read_review(planned(shop, tmp_path)).plan.digest == digest
+    assert shop("apply", path) == 0, shop.err
+    assert "B1" in held(shop)
+
+
 def test_a_workbook_is_good_for_seven_days_by_the_servers_clock(clocked: tuple[Shell, Clock], tmp_path: Path) -> None:
     shop, clock = clocked
     path = planned(shop, tmp_path)
@@ -419,8 +439,11 @@ def test_options_that_the_sheet_merges_cannot_be_decided_for_the_catalog(shop: S
     assert f"plan.xlsx!Conflicts: {words}" in shop.err
 
 
-def test_a_decided_conflict_that_moved_on_is_stale(shop: Shell, tmp_path: Path, conflicting: Path) -> None:
-    shop.emulator.store.edit_as_other_user(501, values={"Price": 62})
+@pytest.mark.parametrize("edit", [{"Price": 62}, {"Note": "mine"}], ids=["the value", "another value"])
+def test_a_decided_conflict_of_an_element_that_was_edited_is_stale(
+    shop: Shell, conflicting: Path, edit: dict[int | str, object]
+) -> None:
+    shop.emulator.store.edit_as_other_user(501, values=edit, at=shop.emulator.now() + 60)
     assert shop("apply", edited(conflicting, tick("Conflicts", "sheet", "!3"))) == 5
     assert "sheet.csv:3 A2 (price): element 501 was edited since" in shop.err
     assert {arrival.method for arrival in shop.sent} == {"GET"}
