@@ -71,6 +71,8 @@ def _updates(
             if decided.clash:
                 facts = (str(keys[place]), int(row_numbers[place]), int(ids[place]))
                 told = Clash(decided.clash, *facts, column.key, decided.base, wanted[place], held[place])
+                if decided.clash == "conflict" and (column.multi != "replace" or decided.target != wanted[place]):
+                    told = dataclasses.replace(told, target=decided.target)
                 clashes.append((place, told))
     changed = sorted(after)
     clashes.sort(key=lambda entry: entry[0])

@@ -359,6 +359,17 @@ class Journal:
             digest=row["digest"],
         )
 
+    def reviewed_run(self, plan: Plan) -> Run | None:
+        """The latest run of what a person approved of a plan, or of a part of it; None where there is none."""
+        with closing(self._connect()) as connection:
+            row = connection.execute(
+                "SELECT id FROM runs WHERE account_id = ? AND catalog_id = ?"
+                " AND json_extract(header, '$.review.digest') = ? AND json_extract(header, '$.made_at') = ?"
+                " ORDER BY id DESC LIMIT 1",
+                (plan.account_id, plan.catalog_id, plan.digest, plan.made_at),
+            ).fetchone()
+        return None if row is None else self.run(int(row[0]))
+
     def operations(self, run_id: int) -> list[Operation]:
         """The operations of a run, by their ids."""
         with closing(self._connect()) as connection:

@@ -264,7 +264,8 @@ class Clash:
     its row is as it was; of the whole row, so `column` and the texts are "".
 
     `column` is a column key; `base` what the catalog held after the last run, `sheet` and `crm` what they say now,
-    as canonical text.
+    as canonical text. `target` is what would be sent if the sheet counted, None where that is just what it says;
+    options that are merged or removed always have one.
     """
 
     kind: ClashKind
@@ -275,6 +276,7 @@ class Clash:
     base: str = ""
     sheet: str = ""
     crm: str = ""
+    target: str | None = None
 
 
 Outcome = Literal["done", "failed", "conflict", "unknown"]

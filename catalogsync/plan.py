@@ -33,6 +33,20 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """What a person decided about a plan (reviewbook.py), kept in the plan that is left of it.
+
+    `digest` is the whole plan's; `approved_by` may be ""; `left_out` names every line that was not approved, and
+    `decided` every conflict with the side that counts.
+    """
+
+    digest: str
+    approved_by: str = ""
+    left_out: tuple[str, ...] = ()
+    decided: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a run would do to one catalog.
 
@@ -44,6 +58,7 @@ class Plan:
     ``updated_at`` among them, as read at `made_at` (Unix seconds). `batch_size` changes go into one request,
     `write_requests` is the fewest that carry them all (law 5). `options` are added before any of the changes is sent,
     with a request per field; until then stand-ins (captions.py) stand for them in the changes.
+    `review` is there where a person reviewed it; it is no part of the digest.
     """
 
     account_id: int
@@ -70,6 +85,7 @@ class Plan:
     alarms: tuple[Problem, ...] = ()
     clashes: tuple[Clash, ...] = ()
     options: tuple[AddOptions, ...] = ()
+    review: Review | None = None
 
     @property
     def option_count(self) -> int:
@@ -169,12 +185,17 @@ def _tree(plan: Plan) -> dict[str, Any]:
         "guards": {kind: str(ceiling) for kind, ceiling in plan.guards.items()},
         "options": [options_record(options) for options in plan.options],
         "changes": [change_record(change) for change in plan.changes],
-        "clashes": [dataclasses.asdict(clash) for clash in plan.clashes],
+        "clashes": [_clash_record(clash) for clash in plan.clashes],
         "rejected": [_problem_record(problem) for problem in plan.rejected],
         "warnings": [_problem_record(problem) for problem in plan.warnings],
         "notes": list(plan.notes),
         "alarms": [_problem_record(problem) for problem in plan.alarms],
+        **({"review": dataclasses.asdict(plan.review)} if plan.review else {}),
     }
+
+
+def _clash_record(clash: Clash) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(clash).items() if value is not None}
 
 
 def _problem_record(problem: Problem) -> dict[str, str]:
@@ -216,6 +237,7 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             guards={kind: Ceiling.parse(text) for kind, text in tree["guards"].items()},
             alarms=tuple(Problem(**record) for record in tree["alarms"]),
             options=tuple(_options_of(record) for record in tree.get("options", ())),  # older plans have none
+            review=_review_of(tree["review"]) if "review" in tree else None,
         )
         is_whole = _checksum(tree) == tree.get("checksum") and plan.digest == tree.get("digest")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -227,6 +249,11 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
 
 def _options_of(record: dict[str, Any]) -> AddOptions:
     return AddOptions(int(record["field_id"]), tuple(map(str, record["captions"])))
+
+
+def _review_of(record: dict[str, Any]) -> Review:
+    left_out, decided = (tuple(map(str, record[name])) for name in ("left_out", "decided"))
+    return Review(str(record["digest"]), str(record["approved_by"]), left_out, decided)
 
 
 def change_of(record: dict[str, Any]) -> Change:

@@ -16,7 +16,7 @@ from catalogsync import base as bases
 from catalogsync import newoptions, tables, threeway
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Since
-from catalogsync.base import Base
+from catalogsync.base import Base, Written
 from catalogsync.errors import Problem, Refused, StalePlan
 from catalogsync.journal import Journal, Operation, Run
 from catalogsync.model import Add, Result, Schema
@@ -81,6 +81,19 @@ def keep_pending(journal: Journal, plan: Plan, base: Base) -> None:
     for old in path.parent.iterdir():
         if old.stat().st_mtime < journal.now_at() - PENDING_S:
             old.unlink(missing_ok=True)
+
+
+def hand_over(journal: Journal, whole: Plan, part: Plan, decided: Iterable[Written] = ()) -> None:
+    """Keep for a part of a plan what was kept for all of it, and what a person decided about values that differ."""
+    places = (_pending_path(journal, whole, whole.digest), base_path_of(journal, whole))
+    known = [base for base in (bases.load(path)[0] for path in places) if base is not None]
+    base = known[0] if known else Base.empty()
+    bases.save(base.patched(decided), _pending_path(journal, part, part.digest))
+
+
+def base_path_of(journal: Journal, plan: Plan) -> Path:
+    """Where the base of a plan's mapping is kept."""
+    return base_path(journal, plan.account_id, plan.catalog_id, plan.mapping)
 
 
 def remember(

@@ -34,12 +34,16 @@ def compared(mapping: model.Mapping) -> list[Column]:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a cell that differs: `text` is sent, unless it is None; `clash` is "" where there is none."""
+    """What becomes of a cell that differs: `text` is sent, unless it is None; `clash` is None where there is none.
+
+    `target` is what would be sent if the sheet counted.
+    """
 
     place: int
     text: str | None
     clash: ClashKind | None = None
     base: str = ""
+    target: str = ""
 
 
 def disagreements(column: Column, wanted: Any, held: Any, said: Any = None) -> tuple[Places, Any]:
@@ -100,7 +104,9 @@ def decisions(column: Column, wanted: Any, held: Any, base: tuple[Any, Any] | No
     for n in np.flatnonzero(~is_known | in_sheet | in_crm).tolist():
         kind = _clash(column, in_sheet=in_sheet[n], in_crm=in_crm[n]) if is_known[n] else None
         is_sent = kind not in ("conflict", "kept")
-        yield Decision(int(places[n]), targets[n] if is_sent else None, kind, knew[n] if is_known[n] else "")
+        yield Decision(
+            int(places[n]), targets[n] if is_sent else None, kind, knew[n] if is_known[n] else "", targets[n]
+        )
 
 
 def _clash(column: Column, *, in_sheet: bool, in_crm: bool) -> ClashKind | None:

@@ -19,14 +19,18 @@ def title_of(columns: Mapping[str, Shown], key: str) -> str:
 
 def in_words(columns: Mapping[str, Shown], key: str, canonical: str) -> str:
     """Canonical text as a person reads it, in one line, cut where long."""
-    shown = columns.get(key)
-    text = canonical
-    if shown is not None:
-        enums = {int(id_): caption for id_, caption in shown.captions.items()}
-        column = Column("", Field(0, shown.title, shown.type, enums=enums), split=",", timezone=shown.timezone)
-        text = fields.show(canonical, column)
-    text = " ".join(text.split())
+    text = " ".join(whole_words(columns, key, canonical).split())
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def whole_words(columns: Mapping[str, Shown], key: str, canonical: str) -> str:
+    """Canonical text as a person reads it, all of it, with its line breaks."""
+    shown = columns.get(key)
+    if shown is None:
+        return canonical
+    enums = {int(id_): caption for id_, caption in shown.captions.items()}
+    column = Column("", Field(0, shown.title, shown.type, enums=enums), split=",", timezone=shown.timezone)
+    return fields.show(canonical, column)
 
 
 def shown_as(column: Column, schema: Schema, title: str = "") -> Shown:

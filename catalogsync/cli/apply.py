@@ -31,11 +31,17 @@ def command(
     rps: float,
     quiet: bool,
 ) -> int:
-    """Apply a stored PLAN, exactly as it was shown. Never asks."""
+    """Apply a stored PLAN (.json), or what is approved of a review workbook (.xlsx). Never asks."""
     from catalogsync import sync
     from catalogsync.cli import render
     from catalogsync.plan import load_plan
 
+    ceilings = common.ceilings_of(delete=max_delete, update=max_update, add=max_add, options=max_options)
+    if plan_path.suffix.lower() == ".xlsx":
+        from catalogsync.cli.apply_review import apply_review
+
+        with common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing:
+            return apply_review(plan_path, writing, ceilings, allow=allow, as_json=as_json, rps=rps, quiet=quiet)
     made = load_plan(plan_path)
     journal = common.journal()
     with (
@@ -43,9 +49,7 @@ def command(
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
         common.progress(quiet=quiet) as watch,
     ):
-        sync.check_guards(
-            made, common.ceilings_of(delete=max_delete, update=max_update, add=max_add, options=max_options), allow
-        )
+        sync.check_guards(made, ceilings, allow)
         schema = sync.check_stored(made, client, watch, prepare=lambda schema: writing.begin(schema, client, journal))
         report = sync.apply(made, client, journal, schema, writing.options, watch=watch)
     if as_json:

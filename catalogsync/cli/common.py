@@ -310,7 +310,7 @@ def is_interactive() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def write_json_file(path: Path, text: str) -> None:
+def write_text_file(path: Path, text: str) -> None:
     """Write a text file by replacing it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -98,7 +98,7 @@ def _tell(
     source = made.sheet.path.name + (f" ({made.sheet.tab})" if made.sheet.tab else "")
     text = mapping_text(made.proposal, source, sheet=reading["tab"] or "", read=_read_keys(made, reading))
     if out is not None:
-        common.write_json_file(out, text)
+        common.write_text_file(out, text)
         with contextlib.suppress(OSError):  # it only helps editors
             put_schema_beside(out)
     if as_json:

@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from catalogsync.cli import common
+
+if TYPE_CHECKING:
+    from catalogsync.plan import Plan
+
+
+def _write_json(out: Path, made: Plan, rps: float) -> None:
+    from catalogsync.plan import to_json
+
+    common.write_text_file(out, json.dumps(to_json(made), ensure_ascii=False, indent=1))
+
+
+def _write_page(out: Path, made: Plan, rps: float) -> None:
+    from catalogsync.planpage import page_of
+
+    common.write_text_file(out, page_of(made, rps=rps))
+
+
+def _write_review(out: Path, made: Plan, rps: float) -> None:
+    from catalogsync.reviewbook import write_review
+
+    write_review(out, made, rps=rps)
+
+
+_WRITERS: Mapping[str, Callable[[Path, Plan, float], None]] = {
+    ".json": _write_json,
+    ".xlsx": _write_review,
+    ".html": _write_page,
+}
+"""By the file's ending. The rate limit is what a page's forecast reckons with."""
 
 
 @click.command("plan")
@@ -16,7 +46,7 @@ from catalogsync.cli import common
 @common.mapping_option
 @common.read_options
 @common.plan_options
-@common.option("--out", type=click.Path(path_type=Path), help="Store the plan for `apply`: FILE.json.")
+@common.option("--out", type=click.Path(path_type=Path), help="Store it: .json or .xlsx for `apply`, .html to look at.")
 @common.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
 @common.option("-v", "--verbose", is_flag=True, help="Every change and problem, however many.")
 @common.json_option
@@ -41,8 +71,8 @@ def command(
     from catalogsync.cli import render
     from catalogsync.plan import to_json
 
-    if out and out.suffix.lower() != ".json":
-        raise click.UsageError(f"--out {out}: this version stores plans as .json")
+    if out and out.suffix.lower() not in _WRITERS:
+        raise click.UsageError(f"--out {out}: a plan is stored as {', '.join(_WRITERS)}")
     options = sync.PlanOptions(
         read=common.read_options_of(**reading),
         strict=strict,
@@ -62,8 +92,11 @@ def command(
             render.print_facts(planned.sheet_facts)
         render.print_plan(made, rps=rps, verbose=verbose)
     if out:
-        common.write_json_file(out, json.dumps(to_json(made), ensure_ascii=False, indent=1))
-        sync.keep_for_apply(planned, journal)
-        common.say(f"Stored as {out}. Next: catalogsync apply {out}")
+        _WRITERS[out.suffix.lower()](out, made, rps)
+        if out.suffix.lower() == ".html":
+            common.say(f"Stored as {out}, a page for any browser.")
+        else:
+            sync.keep_for_apply(planned, journal)
+            common.say(f"Stored as {out}. Next: catalogsync apply {out}")
     codes = [3] if made.rejected_rows else []
     return common.worst([*codes, 2] if detailed_exitcode and made.changes else codes)

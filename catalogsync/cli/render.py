@@ -11,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from catalogsync import guards, newoptions
-from catalogsync.api.transport import PACE_SHARE
 from catalogsync.cli import printable
 from catalogsync.errors import Problem
 from catalogsync.fields import quoted
 from catalogsync.grouping import MOST_ALONE, grouped
-from catalogsync.model import NAME, Add, AddedOptions, Change, Clash, ClashKind, Delete, Update
+from catalogsync.model import AddedOptions, Change, Delete
 from catalogsync.plan import Plan, kind_of
+from catalogsync.plantext import clash_sections, lines_of, requests_words, summary
 from catalogsync.readback import Difference
 from catalogsync.runs import Recovered
 from catalogsync.tables import key_text
@@ -88,36 +88,6 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
     console().print(table)
 
 
-def summary(plan: Plan, *, rps: float) -> str:
-    """The counts, the requests and the time they take at the rate limit."""
-    counts = plan.counts
-    parts = [f"{counts['add']} to add", f"{counts['update']} to update", f"{counts['delete']} to delete"]
-    if plan.options:
-        parts.append(f"{plan.option_count} new option{'' if plan.option_count == 1 else 's'}")
-    tail = f"{plan.unchanged_count} unchanged"
-    if plan.rejected_rows:
-        tail += f", {plan.rejected_rows} rows rejected"
-    tail += clash_counts(plan)
-    if not plan.changes:
-        return f"Nothing to do: {tail}."
-    requests = plan.write_requests
-    pace = f", {duration(requests / (rps * PACE_SHARE))} at {rps:g} requests per second" if rps else ""
-    return f"Plan: {', '.join(parts)}; {tail}.\n{_requests(requests)}{pace}. Digest {plan.digest}."
-
-
-def duration(seconds: float) -> str:
-    """A duration as people say it."""
-    if seconds < 1:
-        return "less than a second"
-    if seconds < 90:
-        return f"about {seconds:.0f} s"
-    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
-
-
-def _requests(count: int) -> str:
-    return f"{count} write request{'' if count == 1 else 's'}"
-
-
 def changes_table(plan: Plan, limit: int, headings: Sequence[str] = ("Catalog says", "Sheet says", "Row")) -> Table:
     """A line per changed value; `headings` are those of the old value, the new one and the row."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
@@ -135,69 +105,6 @@ def changes_table(plan: Plan, limit: int, headings: Sequence[str] = ("Catalog sa
             )
             table.add_row(*first, *cells, row)
     return table
-
-
-def lines_of(plan: Plan, change: Add | Update | Delete) -> Iterator[tuple[str, str, str]]:
-    """A change as (field, before, after) lines in words."""
-    shown = plan.columns
-    match change:
-        case Add():
-            values = {key: in_words(shown, key, text) for key, text in change.values.items()}
-            yield title_of(shown, NAME), "", values.pop(NAME, "")
-            yield "", "", " · ".join(f"{title_of(shown, key)} {text}" for key, text in values.items())
-        case Update():
-            for key, text in change.after.items():
-                before, after = (in_words(shown, key, each) for each in (change.before[key], text))
-                yield title_of(shown, key), before, after or "(cleared)"
-        case Delete():
-            yield "element", f"{change.name} (id {change.id})", "(deleted)"
-
-
-_CLASHES: Mapping[ClashKind, tuple[str, str, str]] = {
-    "conflict": (
-        "Changed in the sheet and in the CRM, nothing is sent (`conflict: sheet` or `conflict: crm` decides):",
-        "conflict",
-        "conflicts",
-    ),
-    "kept": ("Changed in the CRM and kept:", "CRM edit kept", "CRM edits kept"),
-    "reverted": ("Changed in the CRM and set back (`owner: sheet`):", "CRM edit reverted", "CRM edits reverted"),
-    "overridden": (
-        "Changed in the sheet and in the CRM, the sheet counts (`conflict: sheet`):",
-        "CRM edit overridden",
-        "CRM edits overridden",
-    ),
-    "deleted": (
-        "Deleted in the CRM, not added again until the row changes:",
-        "deleted element not added again",
-        "deleted elements not added again",
-    ),
-}
-"""Per kind of clash the title of its section, and the noun that counts it."""
-
-
-def clash_sections(plan: Plan) -> Iterator[tuple[str, list[Problem]]]:
-    """What somebody changed in the CRM since the last run: a title and its lines per kind."""
-    for kind, (title, _, _) in _CLASHES.items():
-        yield title, [_clash_line(plan, clash) for clash in plan.clashes if clash.kind == kind]
-
-
-def clash_counts(plan: Plan) -> str:
-    """How many clashes there are of each kind, as the end of a sentence."""
-    counts = Counter(clash.kind for clash in plan.clashes)
-    told = ((counts[kind], one if counts[kind] == 1 else many) for kind, (_, one, many) in _CLASHES.items())
-    return "".join(f", {count} {noun}" for count, noun in told if count)
-
-
-def _clash_line(plan: Plan, clash: Clash) -> Problem:
-    where = f"{plan.address(clash.row)} {key_text(clash.key)}"
-    if clash.kind == "deleted":
-        return Problem(where, f"element {clash.id} is gone")
-    base, sheet, crm = (
-        in_words(plan.columns, clash.column, text) or "(empty)" for text in (clash.base, clash.sheet, clash.crm)
-    )
-    return Problem(
-        f"{where} ({title_of(plan.columns, clash.column)})", f"was {base}; the sheet says {sheet}, the catalog {crm}"
-    )
 
 
 def print_problems(title: str, problems: Sequence[Problem], *, verbose: bool = False, stderr: bool = False) -> None:
@@ -226,7 +133,7 @@ def print_report(plan: Plan, report: Report) -> None:
     counts = {word: sum(kind_of(change) == kind for change in done) for kind, word in kinds.items()}
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing changed"
     out = console()
-    print_line(out, f"Done: {told}, in {_requests(report.write_requests)} (run {report.run_id}).")
+    print_line(out, f"Done: {told}, in {requests_words(report.write_requests)} (run {report.run_id}).")
     print_problems("New options, there now:", [_added_line(plan, each) for each in report.options], verbose=True)
     for outcome, title in (
         ("conflict", "Somebody edited these meanwhile; left as they are:"),

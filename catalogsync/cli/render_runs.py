@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,16 +16,15 @@ from catalogsync.cli.render import (
     SHOWN_CHANGES,
     changes_table,
     console,
-    lines_of,
     print_line,
     print_problems,
     print_table,
-    summary,
 )
 from catalogsync.errors import Problem
 from catalogsync.fields import quoted
 from catalogsync.journal import Operation, OptionsOperation, Run
 from catalogsync.plan import change_record, kind_of
+from catalogsync.plantext import lines_of, review_lines, source_words, summary
 from catalogsync.tables import key_text
 from catalogsync.undoing import TakenBack
 from catalogsync.wording import title_of
@@ -36,11 +36,6 @@ _OUTCOMES = ("done", "failed", "conflict", "unknown", "sent", "planned")
 def local_time(unix_s: int) -> str:
     """A time on this machine's clock."""
     return datetime.fromtimestamp(unix_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def source_words(source: str) -> str:
-    """The sheet of a run, without what a row is appended to."""
-    return source.rstrip(": ").removesuffix("!row")
 
 
 # --- taking back ---------------------------------------------------------------------------------------------
@@ -103,6 +98,9 @@ def print_run(
     out.print(Text(printable(title), style="bold"))
     if run.message:
         print_line(out, f"Ended early: {run.message}")
+    if run.plan.review:
+        for line in review_lines(run.plan.review, most=len(run.plan.review.left_out) if verbose else 5):
+            print_line(out, line)
     counts = Counter(operation.outcome for operation in operations)
     print_line(out, ", ".join(f"{counts[each]} {each}" for each in _OUTCOMES if counts[each]) or "no changes")
     print_problems("New options:", [_options_line(run, each) for each in options], verbose=verbose)
@@ -141,6 +139,7 @@ def run_json(run: Run, operations: Sequence[Operation], options: Sequence[Option
         "started_at": run.started_at,
         "ended_at": run.ended_at,
         "message": run.message,
+        "review": dataclasses.asdict(run.plan.review) if run.plan.review else None,
         "options": [
             {
                 "field_id": each.options.field_id,

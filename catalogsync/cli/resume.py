@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -13,8 +14,9 @@ from catalogsync.errors import Problem, UserError
 if TYPE_CHECKING:
     from catalogsync.api.client import Client
     from catalogsync.journal import Journal, Run
-    from catalogsync.model import Schema
+    from catalogsync.model import Result, Schema
     from catalogsync.plan import Plan
+    from catalogsync.sync import Watch
     from catalogsync.writer import Report
 
 
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
 @common.rate_options
 def command(run_id: int | None, settle: float, no_recheck: bool, as_json: bool, rps: float, quiet: bool) -> int:
     """Settle the last unfinished run (or RUN), and send what is left of it. Never asks: it was approved before."""
-    from catalogsync import runs, sync
-    from catalogsync.cli import render
-
     journal = common.journal()
     unfinished = journal.unfinished()
     given = common.run_of(journal, run_id) if run_id is not None else None
@@ -43,16 +42,45 @@ def command(run_id: int | None, settle: float, no_recheck: bool, as_json: bool, 
     ):
         candidates = [given] if given else [common.run_of(journal, id_) for id_ in reversed(unfinished)]
         run, schema = _of_this_account(candidates, client)
-        settled = writing.begin(schema, client, journal)
-        left, report, overtaken = sync.resume(run, client, journal, schema, writing.options, watch)
+        carried = carry_on(run, schema, client, journal, writing, watch)
+    return tell_carried(carried, journal, as_json=as_json, quiet=quiet)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A run that was gone on with: what was left of it, what came of that, what was in doubt before."""
+
+    run: Run
+    schema: Schema
+    left: Plan
+    report: Report | None
+    overtaken: Sequence[Problem]
+    doubts: Sequence[Result]
+
+
+def carry_on(
+    run: Run, schema: Schema, client: Client, journal: Journal, writing: common.Writing, watch: Watch
+) -> Carried:
+    """Settle what a run left in doubt, and send what is left of it. Takes the catalog's lock."""
+    from catalogsync import runs, sync
+
+    settled = writing.begin(schema, client, journal)
+    left, report, overtaken = sync.resume(run, client, journal, schema, writing.options, watch)
     doubts = [result for each in settled if each.run_id == run.id for result in each.results]
-    overtaken = (*overtaken, *runs.told(run, [result for result in doubts if result.outcome == "conflict"]))
-    _tell(run, left, report, overtaken, as_json=as_json)
-    _tell_others(journal, schema, quiet=quiet)
-    codes = [5] if overtaken else []
-    codes += [6 for result in doubts if result.outcome == "unknown"]
-    codes += [3 for result in doubts if result.outcome == "failed"]
-    return common.worst([*codes, *(render.report_exit_codes(left, report) if report else ())])
+    told = (*overtaken, *runs.told(run, [result for result in doubts if result.outcome == "conflict"]))
+    return Carried(run, schema, left, report, told, doubts)
+
+
+def tell_carried(carried: Carried, journal: Journal, *, as_json: bool, quiet: bool) -> int:
+    """Say what came of a run that was gone on with; its exit code."""
+    from catalogsync.cli import render
+
+    _tell(carried.run, carried.left, carried.report, carried.overtaken, as_json=as_json)
+    _tell_others(journal, carried.schema, quiet=quiet)
+    codes = [5] if carried.overtaken else []
+    codes += [6 for result in carried.doubts if result.outcome == "unknown"]
+    codes += [3 for result in carried.doubts if result.outcome == "failed"]
+    return common.worst([*codes, *(render.report_exit_codes(carried.left, carried.report) if carried.report else ())])
 
 
 def _nothing(words: str, *, as_json: bool) -> int:
