@@ -36,7 +36,8 @@ from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.errors import GuardRefused, Problem, RowsRejected, Spot, StalePlan, UserError
 from catalogsync.journal import Journal, Run
-from catalogsync.mapping import MappingFile, load_mapping, resolve
+from catalogsync.mapping import resolve
+from catalogsync.mappingfile import MappingFile, load_mapping
 from catalogsync.model import Add, Catalog, Ceiling, Column, Delete, Schema, Update
 from catalogsync.model import Mapping as SheetMapping
 from catalogsync.plan import Plan, Shown, counts_of

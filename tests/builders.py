@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from catalogsync import model
-from catalogsync.mapping import load_mapping, resolve
+from catalogsync.mapping import resolve
+from catalogsync.mappingfile import load_mapping
 from catalogsync.model import Column, Field, Schema
 from catalogsync.plan import Plan, Shown
 from catalogsync.reader import CellProblem, Sheet

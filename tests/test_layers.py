@@ -32,6 +32,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "threeway",
+        "mappingfile",
         "columnguards",
         "lookalikes",
         "newoptions",

@@ -32,6 +32,8 @@ from catalogsync.journal import Journal
 from catalogsync.model import Change, Update
 from tests.e2e.conftest import catalog_of, stored_elements
 
+pytestmark = pytest.mark.timeout(400)
+
 ZONE = ZoneInfo("Europe/Riga")
 LABELS = ["Red", "Green & blue", "Größe “L”", "00123", "no"]
 
@@ -217,7 +219,7 @@ def world(api: str) -> Iterator[World]:
     blank=st.sampled_from(["keep", "clear"]),
     batch_size=st.integers(1, 9),
 )
-@settings(max_examples=40, deadline=None, phases=(Phase.generate,))
+@settings(max_examples=25, deadline=None, phases=(Phase.generate,))
 def test_after_an_apply_a_second_plan_is_empty_and_only_what_changed_was_sent_in_the_fewest_requests(
     api: str, first: list[Row], second: list[Row], blank: str, batch_size: int
 ) -> None:
