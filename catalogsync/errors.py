@@ -8,7 +8,8 @@ CatalogSyncError
 │   ├── GuardRefused       a guard stopped the plan                                      exit 4
 │   ├── StalePlan          the catalog is no longer what the plan was made from          exit 5
 │   ├── CatalogBusy        another run is writing to the same catalog                    exit 6
-│   └── NoAccount          no account is set                                             exit 7
+│   ├── NoAccount          no account is set                                             exit 7
+│   └── FileInUse          a file cannot be replaced while another program holds it      exit 1
 ├── Stopped            a person or the system asked to stop                          exit 130, 143
 └── ApiError           the remote side said no, or said nothing
     ├── Refused            the request as a whole was refused                            exit 1
@@ -105,6 +106,10 @@ class NoAccount(UserError):
     """No account is set. Says how to set one."""
 
     exit_code = 7
+
+
+class FileInUse(UserError):
+    """A file cannot be replaced: on Windows, one that another program has open."""
 
 
 class Stopped(CatalogSyncError):

@@ -119,6 +119,19 @@ def clean_text(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
+_TOO_LONG = re.compile(r"\s*\[catalogsync: [0-9,]+ characters, more than a cell holds; [^\]]*\]\s*")
+
+
+def too_long_mark(length: int) -> str:
+    """What an export writes instead of a text that no cell holds, by its length in characters."""
+    return f"[catalogsync: {length:,} characters, more than a cell holds; the catalog keeps its text]"
+
+
+def is_too_long_mark(text: str) -> bool:
+    """Whether a cell holds `too_long_mark`: it has no say about its field, neither to change nor to clear it."""
+    return text.lstrip().startswith("[catalogsync: ") and _TOO_LONG.fullmatch(text) is not None
+
+
 # --- numbers -------------------------------------------------------------------------------------------------
 
 
@@ -443,6 +456,9 @@ def parse_column(cells: pd.Series, column: Column) -> tuple[pd.Series, dict[str,
     parsed: list[str] = []
     for text in texts:
         try:
+            if is_too_long_mark(text):
+                parsed.append(text.strip())
+                continue
             is_empty = not text.strip() or (column.empties and captions.folded(text) in column.empties)
             parsed.append("" if is_empty else parse(text, column))
         except CellError as error:

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from catalogsync.mapping import ColumnSpec, GuardSpec, MappingFile, ReadSpec
+from catalogsync.mappingfile import ColumnSpec, GuardSpec, MappingFile, ReadSpec
 
 FILE_NAME = "mapping.schema.json"
 MODELINE = f"# yaml-language-server: $schema={FILE_NAME}"

@@ -25,8 +25,10 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.worksheet.hyperlink import Hyperlink
 
 from catalogsync.errors import Problem, UserError
+from catalogsync.outfile import replacing
 from catalogsync.reader import Sheet, column_letter
-from catalogsync.workbook import replacing, tab_name
+from catalogsync.reader.books import is_light
+from catalogsync.workbook import tab_name
 
 TAB = "Problems"
 AUTHOR = "catalogsync"
@@ -84,7 +86,9 @@ def write_marked(
     if len(told) >= _MOST_ROWS:
         notes.append(f"the tab {TAB} lists the first {_MOST_ROWS - 1} of {len(told)}")
         told = told[: _MOST_ROWS - 1]
-    if sheet is not None and _is_xlsx(sheet.path):
+    if sheet is not None and _is_xlsx(sheet.path) and not is_light(sheet.path):
+        notes.append("the workbook is too large to be copied: made of the cells that were read")
+    elif sheet is not None and _is_xlsx(sheet.path):
         try:
             return (*_mark_copy(out, sheet, marks, told), *notes)
         except UserError:

@@ -9,7 +9,7 @@ export   catalog → client → existing table → workbook
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,9 +19,12 @@ from catalogsync import base as bases
 from catalogsync import (
     checks,
     differ,
+    exported,
     fields,
+    filtering,
     guards,
     newoptions,
+    outfile,
     runs,
     tables,
     threeway,
@@ -33,7 +36,8 @@ from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.errors import GuardRefused, Problem, RowsRejected, Spot, StalePlan, UserError
 from catalogsync.journal import Journal, Run
-from catalogsync.mapping import MappingFile, load_mapping, resolve
+from catalogsync.mapping import resolve
+from catalogsync.mappingfile import MappingFile, load_mapping
 from catalogsync.model import Add, Catalog, Ceiling, Column, Delete, Schema, Update
 from catalogsync.model import Mapping as SheetMapping
 from catalogsync.plan import Plan, Shown, counts_of
@@ -71,6 +75,7 @@ class Planned:
     """A plan, and what an apply in the same run can use again.
 
     `base` is what sheet and catalog agree on as far as nothing is written, `wanted` the rows that were planned from.
+    `is_part`: the sheet is a part of a catalog, so that its size says nothing about the next one's.
     """
 
     plan: Plan
@@ -78,6 +83,7 @@ class Planned:
     sheet_facts: Mapping[str, str]
     base: Base
     wanted: pd.DataFrame
+    is_part: bool = False
 
 
 def plan(
@@ -125,7 +131,9 @@ def plan_of(
     watch.step(f"Fetching {schema.catalog_name}", None)
     made_at = client.server_now_at()
     elements = _fetch(client, journal, schema, tables.wanted_columns(mapping.columns), watch)
-    existing = tables.existing_table(elements, mapping, desired.seen)
+    elsewhere = exported.other_catalog(sheet, schema)
+    row_ids = desired.element_ids.iloc[:0] if elsewhere else desired.element_ids
+    existing = tables.existing_table(elements, mapping, desired.seen, row_ids)
 
     def address(row: int) -> str:
         return f"{_source(sheet)}{row}"
@@ -135,13 +143,15 @@ def plan_of(
     met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     wanted, existing = met.desired, dataclasses.replace(existing, table=met.existing)
     shared += _rekeyed(met, desired, address)
+    wanted, held_notes = exported.with_held_texts(wanted, existing.table, mapping)
     wanted, zeroless, meant = checks.without_lost_zeros(sheet, wanted, existing, mapping, desired.seen)
     wanted, nameless = tables.without_names(wanted, existing.table, address)
     second: list[Problem] = []
     if not client.capabilities.keeps_repeated_hours:
         wanted, second = tables.without_second_times(wanted, mapping, schema.timezone, address)
     sought = dataclasses.replace(desired, seen=desired.seen.append(meant))
-    missing, notes = _missing(mapping, sought, existing, known, options)
+    is_part = sheet.element_ids is not None and sheet.element_ids.is_part
+    missing, notes = _missing(mapping, sought, existing, known, options, is_part=is_part)
     diff = differ.diff(wanted, existing.table, mapping, missing, known)
     changes, shown = diff.changes, _shown(mapping, schema)
     new_options = newoptions.needed(changes, shown)
@@ -161,6 +171,7 @@ def plan_of(
     matched = existing.table["id"][threeway.is_in(existing.table.index, wanted.index)]
     updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
     last_run = guards.LastRun(*journal.last_sheet(schema.account_id, schema.catalog_id, mapping.name))
+    last_run = guards.LastRun() if is_part else last_run
     alarms = guards.alarms(
         wanted,
         existing.table,
@@ -200,15 +211,16 @@ def plan_of(
             *checks.similar_elements(sheet, added, existing, mapping, desired.seen),
             *checks.lost_zeros(sheet, wanted, existing.table, mapping),
             *newoptions.look_alikes(changes, shown, mapping.columns, address),
+            *exported.added_beside(added, row_ids, existing.ids, address),
         ),
-        notes=(*notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
+        notes=(*elsewhere, *held_notes, *notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
         guards={**mapping.guards, **options.ceilings},
         alarms=alarms,
         clashes=(*diff.clashes, *met.clashes),
         options=new_options,
     )
     agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
-    return Planned(made, schema, sheet.facts, agreed, wanted)
+    return Planned(made, schema, sheet.facts, agreed, wanted, is_part)
 
 
 def sheet_warnings(sheet: Sheet, desired: tables.Desired, mapping: SheetMapping) -> Iterable[Problem]:
@@ -250,11 +262,15 @@ def _missing(
     existing: tables.Existing,
     known: Base | None,
     options: PlanOptions,
+    *,
+    is_part: bool = False,
 ) -> tuple[pd.Index, tuple[str, ...]]:
     """The keys of elements whose row is gone, as far as the mapping acts on them, and what to say about it."""
     nothing = pd.Index([], dtype="str")
     if mapping.missing == "keep":
         return nothing, ()
+    if is_part:
+        return nothing, ("the sheet was exported with --where: no element counts as missing",)
     if desired.unreadable_rows:
         return nothing, (f"{desired.unreadable_rows} rows have no readable key: no element counts as missing",)
     known = Base.empty() if known is None else known
@@ -358,7 +374,7 @@ def apply(
         done = newoptions.with_ids(made, report.options)
         wanted = newoptions.rows_with_ids(planned.wanted, report.options) if planned else None
         runs.remember(journal, done, report.results, stored, wanted=wanted, digest=made.digest)
-        if planned and not report.stopped_by:
+        if planned and not planned.is_part and not report.stopped_by:
             journal.remember_sheet(made)
 
     return writer.apply(
@@ -375,7 +391,8 @@ def remember(planned: Planned, journal: Journal) -> None:
     """Keep what sheet and catalog agree on where there was nothing to write, as the base of the next run."""
     runs.keep_pending(journal, planned.plan, planned.base)
     runs.remember(journal, planned.plan, (), {})
-    journal.remember_sheet(planned.plan)
+    if not planned.is_part:
+        journal.remember_sheet(planned.plan)
 
 
 def schema_of(run: Run, client: Client) -> Schema:
@@ -495,6 +512,15 @@ def _taken_keys(made: Plan, schema: Schema, client: Client) -> Iterable[Problem]
 # --- export --------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What became of an export: the file that was written, another than asked for where that one was in use."""
+
+    path: Path
+    element_count: int
+    left_out_count: int = 0
+
+
 def export(
     catalog_name: str,
     path: Path,
@@ -502,8 +528,14 @@ def export(
     journal: Journal,
     mapping_path: Path | None = None,
     watch: Watch | None = None,
-) -> int:
-    """Write a catalog to a workbook or CSV file: the mapping's columns, or all fields. The number of elements."""
+    *,
+    where: Sequence[str] = (),
+    is_protected: bool = False,
+) -> Exported:
+    """Write a catalog to a workbook or CSV file: the mapping's columns, or all fields.
+
+    `where` are conditions (filtering.py) that every element written fulfils.
+    """
     watch = watch or Watch()
     if path.suffix.lower() not in workbook.WRITERS:
         raise UserError(f"{path.name}: write to one of {', '.join(workbook.WRITERS)}")
@@ -511,11 +543,25 @@ def export(
     catalog = client.catalog(catalog_name or (file.catalog if file else ""))
     schema = schema_for(client, catalog, file)
     columns = resolve(file, schema).columns if file else all_columns(schema)
+    conditions = filtering.parse_conditions(where, columns)
     watch.step(f"Fetching {catalog.name}", None)
+    made_at = client.server_now_at()
     elements = _fetch(client, journal, schema, columns, watch)
+    chosen = filtering.matching(elements, conditions)
     watch.step(f"Writing {path.name}", None)
-    workbook.WRITERS[path.suffix.lower()](path, elements, columns, catalog.name)
-    return len(elements)
+    about = workbook.About(
+        schema.account_id,
+        schema.catalog_id,
+        catalog.name,
+        made_at,
+        schema.timezone,
+        mapping=mapping_path.name if mapping_path else "",
+        tab=file.sheet if file else "",
+        where=tuple(condition.text for condition in conditions),
+    )
+    write = workbook.WRITERS[path.suffix.lower()]
+    written = outfile.written_beside(path, lambda free: write(free, chosen, columns, about, is_protected=is_protected))
+    return Exported(written, len(chosen), len(elements) - len(chosen))
 
 
 def all_columns(schema: Schema) -> tuple[Column, ...]:

@@ -17,6 +17,7 @@ from catalogsync import guards, mapping, model, sync, tables
 from catalogsync.api.client import Client
 from catalogsync.errors import MappingError, Problem, SheetError, UserError
 from catalogsync.journal import Journal
+from catalogsync.mappingfile import MappingFile, load_draft
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
 from catalogsync.sync import PlanOptions, Watch
 
@@ -101,9 +102,9 @@ def _line(problem: Problem) -> int:
     return int(told[1]) if told else 0
 
 
-def _load(path: Path, found: Validation) -> mapping.MappingFile | None:
+def _load(path: Path, found: Validation) -> MappingFile | None:
     try:
-        draft = mapping.load_draft(path)
+        draft = load_draft(path)
     except MappingError as error:
         found.mapping += error.problems or [Problem("", error.message)]
         return None
@@ -111,7 +112,7 @@ def _load(path: Path, found: Validation) -> mapping.MappingFile | None:
     return draft.file
 
 
-def _read(path: Path, file: mapping.MappingFile | None, given: ReadOptions, found: Validation) -> Sheet | None:
+def _read(path: Path, file: MappingFile | None, given: ReadOptions, found: Validation) -> Sheet | None:
     options = given
     if file is not None:
         try:
@@ -130,7 +131,7 @@ def _read(path: Path, file: mapping.MappingFile | None, given: ReadOptions, foun
     return None
 
 
-def _schema(client: Client, file: mapping.MappingFile, found: Validation) -> model.Schema | None:
+def _schema(client: Client, file: MappingFile, found: Validation) -> model.Schema | None:
     """The catalog's schema; None where the mapping names no catalog of the account."""
     if not file.catalog:
         return None

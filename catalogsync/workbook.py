@@ -1,154 +1,213 @@
-"""Catalog → workbook or CSV file: a table of elements as people read it.
+"""Catalog → workbook or CSV file: a table of elements as people read it, to be edited and imported again.
 
-Numbers are numbers, dates are dates, everything else is text: what begins with ``=`` stays text. Files are
-written beside and then moved into place, so that an interrupted export leaves the old file whole.
+A workbook has the products, the options of their fields, and a tab that tells what it is. The last column of the
+products is hidden and holds the elements' ids: its header tells the reader that the sheet is an export, and of what.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
 import xlsxwriter
-from xlsxwriter.exceptions import FileCreateError
-from xlsxwriter.format import Format
+from xlsxwriter.utility import xl_range_abs
 from xlsxwriter.worksheet import Worksheet
 
-from catalogsync import fields
+from catalogsync import __version__, exportcells
 from catalogsync.errors import UserError
 from catalogsync.model import Column
+from catalogsync.outfile import replacing
+from catalogsync.reader.own import id_header
 from catalogsync.reader.textmark import with_text_mark
 
-_MAX_DIGITS = 15
-"""What a workbook keeps of a number; longer ones are written as text."""
-
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_MAX_CELL = 32_767
+OPTIONS_TAB, ABOUT_TAB = "Options", "About"
 _MAX_ROWS = 1_048_575
+_LAST_COLUMN = 16_383
+_HEADING = {"bold": True, "bg_color": "#E8EEF4", "bottom": 1}
 
 
-def write_xlsx(path: Path, elements: pd.DataFrame, columns: Sequence[Column], title: str) -> None:
-    """Write elements (canonical text by column key) as a workbook with one tab."""
-    shown = [_shown(elements, column) for column in columns]
-    _refuse_too_large(path, shown, columns)
-    with replacing(path) as temporary:
-        options = {"constant_memory": True, "strings_to_numbers": False, "strings_to_formulas": False}
-        with (
-            temporary.open("wb") as stream,
-            xlsxwriter.Workbook(stream, {**options, "strings_to_urls": False}) as book,
-        ):
-            sheet = book.add_worksheet(tab_name(title))
-            bold = book.add_format({"bold": True, "bg_color": "#E8EEF4", "bottom": 1})
-            wrapped = book.add_format({"text_wrap": True, "valign": "top"})
-            dated = book.add_format({"num_format": "yyyy-mm-dd", "align": "left"})
-            for place, (column, texts) in enumerate(zip(columns, shown, strict=True)):
-                sheet.set_column(place, place, _width(column, texts))
-            sheet.freeze_panes(1, 0)
-            for place, column in enumerate(columns):
-                sheet.write_string(0, place, column.header, bold)
-            writers = [_cell_writer(column, wrapped, dated) for column in columns]
-            for row, cells in enumerate(zip(*shown, strict=True), start=1):
-                for place, text in enumerate(cells):
-                    if text:
-                        writers[place](sheet, row, place, text)
-            if columns:
-                sheet.autofilter(0, 0, len(elements), len(columns) - 1)
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an export says of itself. `made_at` in Unix seconds; `where` are the conditions that left elements out.
+
+    `tab` names the tab of the products, the catalog's name where it is "". `mapping` is the mapping file's name.
+    """
+
+    account_id: int
+    catalog_id: int
+    catalog_name: str
+    made_at: int
+    timezone: str = ""
+    mapping: str = ""
+    tab: str = ""
+    where: tuple[str, ...] = ()
 
 
-def write_csv(path: Path, elements: pd.DataFrame, columns: Sequence[Column], title: str) -> None:
-    """Write elements as CSV: comma, UTF-8 with a mark that Excel understands. `title` has no place in it.
+def write_xlsx(
+    path: Path, elements: pd.DataFrame, columns: Sequence[Column], about: About, *, is_protected: bool = False
+) -> None:
+    """Write elements (``id``, and canonical text by column key) as a workbook.
+
+    `is_protected`: headings, ids and the other tabs cannot be changed; sorting, filtering and new rows stay allowed.
+    """
+    if len(elements) > _MAX_ROWS:
+        raise UserError(f"{path.name}: {len(elements)} elements are more than a workbook holds; export to .csv")
+    options = {"constant_memory": True, "strings_to_numbers": False, "strings_to_formulas": False}
+    with (
+        replacing(path) as temporary,
+        temporary.open("wb") as stream,
+        xlsxwriter.Workbook(stream, {**options, "strings_to_urls": False}) as book,
+    ):
+        book.set_properties({"created": datetime.fromtimestamp(about.made_at, UTC).replace(tzinfo=None)})
+        with_options = [column for column in columns if exportcells.option_texts(column)]
+        products = book.add_worksheet(tab_name(about.tab or about.catalog_name))
+        tabs = [products]
+        _write_products(book, products, elements, columns, about, is_protected=is_protected)
+        if with_options:
+            tabs.append(book.add_worksheet(_beside(products, OPTIONS_TAB)))
+            _write_options(book, tabs[-1], with_options)
+            _add_lists(products, columns, tabs[-1], with_options)
+        tabs.append(book.add_worksheet(_beside(products, ABOUT_TAB)))
+        _write_about(book, tabs[-1], about, len(elements))
+        if is_protected:
+            for tab in tabs:
+                tab.protect("", _ALLOWED if tab is products else {})
+
+
+_ALLOWED = {"sort": True, "autofilter": True, "insert_rows": True, "delete_rows": True, "format_rows": True}
+
+
+def write_csv(
+    path: Path, elements: pd.DataFrame, columns: Sequence[Column], about: About, *, is_protected: bool = False
+) -> None:
+    """Write elements as CSV: comma, UTF-8 with a mark that Excel understands. `about` has no place in it.
 
     Text that a spreadsheet would calculate gets an apostrophe before it, which the reader takes away again.
     """
-    del title
+    if is_protected:
+        raise UserError(f"{path.name}: a text file cannot be protected; export to .xlsx")
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow([with_text_mark(column.header) for column in columns])
-        rows.writerows(zip(*[_marked(_shown(elements, column), column) for column in columns], strict=True))
+        cells = [exportcells.for_csv(exportcells.shown(elements, column), column) for column in columns]
+        rows.writerows(zip(*cells, strict=True))
 
 
-WRITERS: Mapping[str, Callable[[Path, pd.DataFrame, Sequence[Column], str], None]] = {
-    ".xlsx": write_xlsx,
-    ".csv": write_csv,
-}
+Writer = Callable[..., None]
+WRITERS: Mapping[str, Writer] = {".xlsx": write_xlsx, ".csv": write_csv}
 
 
-def _shown(elements: pd.DataFrame, column: Column) -> list[str]:
-    """A column as people read it, by distinct value."""
-    codes, texts = pd.factorize(elements[column.key])
-    shown = [fields.show_exactly(text, column) for text in texts]
-    return [shown[code] for code in codes]
+# --- the tabs ------------------------------------------------------------------------------------------------
 
 
-def _marked(texts: Sequence[str], column: Column) -> Sequence[str]:
-    """The texts as a CSV file may hold them; numbers stay numbers, negative ones too."""
-    if column.type in fields.NUMBER_TYPES:
-        plain = column.decimal or "."
-        return [text if _NUMBER.fullmatch(text.replace(plain, ".")) else with_text_mark(text) for text in texts]
-    return [with_text_mark(text) for text in texts]
+def _write_products(
+    book: xlsxwriter.Workbook,
+    sheet: Worksheet,
+    elements: pd.DataFrame,
+    columns: Sequence[Column],
+    about: About,
+    *,
+    is_protected: bool,
+) -> None:
+    shown = [exportcells.fitting(exportcells.shown(elements, column)) for column in columns]
+    heading = book.add_format(_HEADING)
+    unlocked: dict[str, Any] = {"locked": False} if is_protected else {}
+    for place, (column, texts) in enumerate(zip(columns, shown, strict=True)):
+        wrapped = {"text_wrap": True, "valign": "top"} if exportcells.is_long(column, texts) else {}
+        made = book.add_format({**exportcells.format_of(column, texts), **wrapped, **unlocked})
+        sheet.set_column(place, place, exportcells.width(column.header, texts), made)
+    id_place = len(columns)
+    free = book.add_format(unlocked) if is_protected else None
+    sheet.set_column(id_place, id_place, None, free, {"hidden": True})
+    if free:  # a row is inserted and deleted only where all its cells are free
+        sheet.set_column(id_place + 1, _LAST_COLUMN, None, free)
+    sheet.freeze_panes(1, 0)
+    for place, column in enumerate(columns):
+        sheet.write_string(0, place, column.header, heading)
+    sheet.write_string(0, id_place, id_header(about.account_id, about.catalog_id, is_part=bool(about.where)), heading)
+    writers = [exportcells.cell_writer(column) for column in columns]
+    ids = elements["id"].tolist()
+    for row, (id_, *cells) in enumerate(zip(ids, *shown, strict=True), start=1):
+        for place, text in enumerate(cells):
+            if text:
+                writers[place](sheet, row, place, text)
+        sheet.write_number(row, id_place, id_)
+    sheet.autofilter(0, 0, len(elements), id_place)
 
 
-CellWriter = Callable[[Worksheet, int, int, str], None]
+def _write_options(book: xlsxwriter.Workbook, sheet: Worksheet, columns: Sequence[Column]) -> None:
+    """A column of options for each field that has some, below the heading of the products' column."""
+    texts = [exportcells.option_texts(column) for column in columns]
+    heading, words = book.add_format(_HEADING), book.add_format({"num_format": "@"})
+    for place, (column, told) in enumerate(zip(columns, texts, strict=True)):
+        sheet.set_column(place, place, exportcells.width(column.header, told), words)
+        sheet.write_string(0, place, f"Options of {column.header}", heading)
+    sheet.freeze_panes(1, 0)
+    for row in range(max(map(len, texts), default=0)):
+        for place, told in enumerate(texts):
+            if row < len(told):
+                sheet.write_string(row + 1, place, told[row])
 
 
-def _cell_writer(column: Column, wrapped: Format, dated: Format) -> CellWriter:
-    def number(sheet: Worksheet, row: int, place: int, text: str) -> None:
-        plain = text.replace(column.decimal or ".", ".")
-        if _NUMBER.fullmatch(plain) and sum(char.isdigit() for char in plain) <= _MAX_DIGITS:
-            sheet.write_number(row, place, float(plain))
-        else:
-            sheet.write_string(row, place, text)
-
-    def date(sheet: Worksheet, row: int, place: int, text: str) -> None:
-        day = fields.as_date(text)
-        if day is not None and day.year >= 1900:
-            sheet.write_datetime(row, place, day, dated)
-        else:
-            sheet.write_string(row, place, text)
-
-    def words(sheet: Worksheet, row: int, place: int, text: str) -> None:
-        sheet.write_string(row, place, text, wrapped if "\n" in text else None)
-
-    if column.type in fields.NUMBER_TYPES:
-        return number
-    return date if column.type in {"date", "birthday"} else words
+def _add_lists(sheet: Worksheet, columns: Sequence[Column], options: Worksheet, with_options: Sequence[Column]) -> None:
+    """A drop-down in each column that holds one option, in rows to come too. What is not listed may be typed."""
+    places = {column.key: place for place, column in enumerate(with_options)}
+    for place, column in enumerate(columns):
+        if column.key not in places or column.type == "multiselect":
+            continue
+        last = len(exportcells.option_texts(column))
+        source = f"='{options.get_name()}'!{xl_range_abs(1, places[column.key], last, places[column.key])}"
+        rule = {"validate": "list", "source": source, "error_type": "warning", "show_error": column.unknown != "add"}
+        title = "Not an option of this field"
+        rule |= {"error_title": title, "error_message": "The import refuses what is not on the tab Options."}
+        sheet.data_validation(1, place, _MAX_ROWS, place, rule)
 
 
-def _width(column: Column, texts: Sequence[str]) -> int:
-    widest = max((len(text) for text in texts[:1000]), default=0)
-    return max(8, min(60, max(widest, len(column.header)) + 2))
+def _write_about(book: xlsxwriter.Workbook, sheet: Worksheet, about: About, count: int) -> None:
+    bold = book.add_format({"bold": True, "valign": "top"})
+    wrapped = book.add_format({"text_wrap": True, "valign": "top", "num_format": "@"})
+    sheet.set_column(0, 0, 16, bold)
+    sheet.set_column(1, 1, 90, wrapped)
+    for row, (name, text) in enumerate(_about_lines(about, count)):
+        sheet.write_string(row, 0, name)
+        sheet.write_string(row, 1, text)
+
+
+def _about_lines(about: About, count: int) -> Iterator[tuple[str, str]]:
+    made = datetime.fromtimestamp(about.made_at, UTC)
+    zone = "UTC"
+    with contextlib.suppress(ValueError, OSError, ZoneInfoNotFoundError):  # a zone that this machine does not know
+        made, zone = made.astimezone(ZoneInfo(about.timezone)), about.timezone
+    yield "Catalog", f"{about.catalog_name} (id {about.catalog_id}, account {about.account_id})"
+    yield "Exported", f"{made:%Y-%m-%d %H:%M} ({zone})"
+    yield "By", f"catalogsync {__version__}"
+    yield "Products", f"{count:,}" + (f", those with {' and '.join(about.where)}" if about.where else "")
+    yield "Mapping", about.mapping or "none: every field of the catalog"
+    yield (
+        "Sending it back",
+        "Edit, save as .xlsx, then `catalogsync plan FILE -m MAPPING` shows what would change, and "
+        "`catalogsync import FILE -m MAPPING` asks and does it."
+        + ("" if about.mapping else " `catalogsync init FILE --catalog ID` makes the mapping."),
+    )
+    yield "Cells", "Only the cells that you change are sent. A row that you add is a new product."
+    yield "Rows", "A row that you delete changes nothing, unless the mapping says otherwise (`missing:`)."
+    yield "Hidden column", "It holds the products' ids, so that one whose key you change stays the same product."
 
 
 def tab_name(title: str) -> str:
     """A tab name that Excel accepts: no reserved characters, 31 at most."""
     name = "".join(char for char in title if char.isprintable() and char not in "[]:*?/\\").strip(" '")
-    return name[:31].strip(" '") or "Catalog"
+    name = name[:31].strip(" '") or "Catalog"
+    return f"{name} (products)" if name.casefold() == "history" else name  # Excel keeps that one for itself
 
 
-def _refuse_too_large(path: Path, shown: Sequence[Sequence[str]], columns: Sequence[Column]) -> None:
-    for column, texts in zip(columns, shown, strict=True):
-        if len(texts) > _MAX_ROWS:
-            raise UserError(f"{path.name}: {len(texts)} elements are more than a workbook holds; export to .csv")
-        if max(map(len, texts), default=0) > _MAX_CELL:
-            raise UserError(f"{path.name}: “{column.header}” has a text longer than a cell holds; export to .csv")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when all went well, and is gone otherwise."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    except (OSError, FileCreateError) as error:
-        reason = error.args[0] if isinstance(error, FileCreateError) else error
-        if isinstance(reason, PermissionError):
-            raise UserError(f"{path}: cannot be written; is it open in another program?") from None
-        raise UserError(f"{path}: cannot be written ({getattr(reason, 'strerror', reason)})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+def _beside(products: Worksheet, name: str) -> str:
+    """The name of a tab, another one where the products' tab has it."""
+    return name if products.get_name().casefold() != name.casefold() else f"{name} of the fields"

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from catalogsync import model
-from catalogsync.mapping import load_mapping, resolve
+from catalogsync.mapping import resolve
+from catalogsync.mappingfile import load_mapping
 from catalogsync.model import Column, Field, Schema
 from catalogsync.plan import Plan, Shown
 from catalogsync.reader import CellProblem, Sheet
+from catalogsync.workbook import About
 
 ZONE = "Europe/Riga"
 
@@ -117,6 +119,10 @@ def elements(columns: Sequence[str], *rows: Sequence[str], first_id: int = 101) 
 def keys(*texts: str) -> pd.Index:
     """Keys as an index."""
     return pd.Index(list(texts), dtype="str")
+
+
+ABOUT = About(30001, 4220, "Products", 1_760_000_000, ZONE)
+"""What an export of the catalog says of itself."""
 
 
 def made_plan(*changes: model.Change, **settings: Any) -> Plan:

@@ -125,7 +125,8 @@ def _processor_s(pid: int) -> float:
 
 
 def _work(task: Task) -> Verdict:
-    from catalogsync.mapping import load_mapping, resolve
+    from catalogsync.mapping import resolve
+    from catalogsync.mappingfile import load_mapping
     from catalogsync.model import Field, Schema
     from catalogsync.reader import ReadOptions, read_sheet
     from catalogsync.tables import desired_table

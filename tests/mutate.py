@@ -69,25 +69,32 @@ def subjects(folder: Path) -> list[Subject]:
                 found.append(_sheet(path, mapping=str(MAPPINGS / case.mapping), fields=list(case.fields)))
             else:
                 found.append(_sheet(path))
-    fields = {case.mapping: case.fields for case in cases().values()}
-    found += [
-        Subject(path, Task(mapping=str(path), fields=list(fields.get(path.name, ())) or _FIELDS))
-        for path in [*sorted((ROOT / "mappings").glob("*.yaml")), *sorted(MAPPINGS.glob("*.yaml"))]
-    ]
-    return found
+    mappings = [*sorted((ROOT / "mappings").glob("*.yaml")), *sorted(MAPPINGS.glob("*.yaml"))]
+    return [*found, *(Subject(path, Task(mapping=str(path), fields=_fields_of(path))) for path in mappings)]
 
 
-_FIELDS: Sequence[Mapping[str, Any]] = [
-    {"name": "Vendor code", "type": "text", "id": 4400049},
-    {"name": "Amount", "type": "numeric"},
-    {"name": "Cost", "type": "price", "code": "PRICE"},
-    {"name": "Sizes", "type": "multiselect", "enums": ["S", "M", "L"]},
-    {"name": "In stock", "type": "checkbox"},
-    {"name": "Delivered", "type": "date"},
-    {"name": "Supplier", "type": "select", "enums": ["ACME Ltd", "Brevis & Co"]},
-    {"name": "Note", "type": "text"},
-]
-"""Those of the mapping for the bundled sample."""
+def _fields_of(path: Path) -> list[Mapping[str, Any]]:
+    """Fields that a mapping fits, so that what is damaged in it is what is refused."""
+    from catalogsync.mappingfile import load_mapping
+
+    fields: dict[str, Mapping[str, Any]] = {}
+    for spec in load_mapping(path).columns.values():
+        if spec.field == "name":
+            continue
+        options = list(dict.fromkeys(spec.enums.values()))
+        if spec.subtype:
+            type_ = "smart_address"
+        elif options or spec.unknown != "error":
+            type_ = "select"
+        elif spec.multi != "replace" or spec.split != ";":
+            type_ = "multiselect"
+        elif spec.decimal or spec.currency or spec.moves:
+            type_ = "numeric"
+        else:
+            type_ = "date" if spec.format else "text"
+        given = {"id": int(spec.field)} if spec.field.isdecimal() else {}
+        fields[spec.field] = {"name": spec.field, "type": type_, "enums": options, **given}
+    return list(fields.values())
 
 
 def _sheet(path: Path, *, mapping: str = "", fields: Sequence[Mapping[str, Any]] = ()) -> Subject:

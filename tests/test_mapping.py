@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from catalogsync import model
 from catalogsync.errors import MappingError, Problem
-from catalogsync.mapping import MappingFile, fit, load_draft, load_mapping, resolve
+from catalogsync.mapping import fit, resolve
+from catalogsync.mappingfile import MappingFile, load_draft, load_mapping
 from catalogsync.model import Ceiling, Column, Field, Floor
 from tests.builders import FIELDS, ZONE, mapping, mapping_file, schema
 

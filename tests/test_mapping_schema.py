@@ -13,8 +13,8 @@ from jsonschema import Draft7Validator
 
 from catalogsync.cli.bundled import put_schema_beside
 from catalogsync.errors import MappingError
-from catalogsync.mapping import ColumnSpec, GuardSpec, MappingFile, ReadSpec, load_mapping
 from catalogsync.mapping_schema import FILE_NAME, MODELINE, descriptions, mapping_schema, schema_text
+from catalogsync.mappingfile import ColumnSpec, GuardSpec, MappingFile, ReadSpec, load_mapping
 from tests.write_schema import SCHEMA
 
 ROOT = Path(__file__).resolve().parents[1]

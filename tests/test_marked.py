@@ -15,7 +15,8 @@ from openpyxl.styles import Font
 from catalogsync.errors import Problem, Spot
 from catalogsync.marked import RED, TAB, YELLOW, write_marked
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
-from tests.reader_files import SHEETS, needs_sheets
+from catalogsync.reader.books import is_light
+from tests.reader_files import SHEETS, needs_sheets, table, worksheet, zip_xlsx
 
 BAD = Problem("x", '"x" is not a number', "write digits", (Spot(3, 1),))
 ODD = Problem("y", "looks odd", "", (Spot(2, 0),))
@@ -168,6 +169,20 @@ def test_control_characters_are_shown_as_marks(tmp_path: Path) -> None:
     book, _ = marked(tmp_path, sheet, [Problem("a\x07", "b\x1b", "c\x00", (Spot(2, 0),))], [])
     assert book["prices"]["A2"].value == "a�b"
     assert [cell.value for cell in book[TAB][2]] == ["problem", "a�", "b�", "c�"]
+
+
+@pytest.mark.timeout(20)  # openpyxl makes an object of every cell that a merged one covers: here 17 billion
+def test_a_workbook_that_would_take_too_much_memory_is_not_copied_but_made_of_what_was_read(tmp_path: Path) -> None:
+    rows = '<row r="1"><c r="A1" t="inlineStr"><is><t>Code</t></is></c></row><row r="2"><c r="A2"><v>7</v></c></row>'
+    xml = worksheet(rows).replace(
+        "</sheetData>", '</sheetData><mergeCells><mergeCell ref="B3:XFD1048576"/></mergeCells>'
+    )
+    sheet = read_sheet(zip_xlsx(tmp_path / "prices.xlsx", xml))
+    assert not is_light(sheet.path)
+    notes = write_marked(tmp_path / "out.xlsx", sheet, [Problem(sheet.address(0, 0), "is odd")], [])
+    assert "the workbook is too large to be copied: made of the cells that were read" in notes
+    assert table(read_sheet(tmp_path / "out.xlsx", ReadOptions(tab="Prices"))) == [["7"]]
+    assert is_light(tmp_path / "out.xlsx")
 
 
 def test_without_a_sheet_the_problems_are_listed(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from catalogsync.mapping import load_mapping, resolve
+from catalogsync.mapping import resolve
+from catalogsync.mappingfile import load_mapping
 from catalogsync.model import Field, NewField, Schema
 from catalogsync.proposing.evidence import columns_of, is_barcode
 from catalogsync.proposing.mappingtext import mapping_text, scalar

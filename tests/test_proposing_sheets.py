@@ -16,7 +16,8 @@ import pytest
 
 from catalogsync import fields
 from catalogsync.errors import SheetError
-from catalogsync.mapping import load_mapping, resolve
+from catalogsync.mapping import resolve
+from catalogsync.mappingfile import load_mapping
 from catalogsync.model import NAME, Column, Field, Schema
 from catalogsync.proposing import words
 from catalogsync.proposing.evidence import columns_of

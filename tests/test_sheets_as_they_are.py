@@ -13,7 +13,8 @@ import pytest
 
 from catalogsync import fields, tables
 from catalogsync.errors import SheetError
-from catalogsync.mapping import load_mapping, resolve
+from catalogsync.mapping import resolve
+from catalogsync.mappingfile import load_mapping
 from catalogsync.model import Column, Field, Schema
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
 from tests.e2e.conftest import MAPPINGS, SHEETS, needs_sheets

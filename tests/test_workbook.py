@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from catalogsync.errors import UserError
 from catalogsync.model import Column, Field
 from catalogsync.reader import read_sheet
 from catalogsync.tables import desired_table
-from tests.builders import FIELDS, ZONE, columns_mapping, elements
+from tests.builders import ABOUT, FIELDS, ZONE, columns_mapping, elements
 
 NAME = Column("Product", None)
 CODE = Column("Code", FIELDS[0])
@@ -39,11 +40,11 @@ def _elements(columns: tuple[Column, ...], *rows: tuple[str, ...]) -> pd.DataFra
 
 
 def _cells(path: Path) -> list[list[Any]]:
-    """Every cell as openpyxl reads it, formulas as formulas."""
+    """Every cell of the products but the ids, as openpyxl reads it, formulas as formulas."""
     book = openpyxl.load_workbook(path)
     try:
-        [tab] = book.worksheets
-        return [[cell.value for cell in row] for row in tab.iter_rows()]
+        products = book.worksheets[0]
+        return [[cell.value for cell in row[:-1]] for row in products.iter_rows()]
     finally:
         book.close()
 
@@ -51,7 +52,7 @@ def _cells(path: Path) -> list[list[Any]]:
 def _one(folder: Path, column: Column, canonical: str) -> tuple[Any, str]:
     """One cell in a workbook: its value and openpyxl's data type."""
     path = folder / "one.xlsx"
-    workbook.write_xlsx(path, _elements((column,), (canonical,)), (column,), "Products")
+    workbook.write_xlsx(path, _elements((column,), (canonical,)), (column,), ABOUT)
     book = openpyxl.load_workbook(path)
     try:
         cell = book.worksheets[0]["A2"]
@@ -65,7 +66,7 @@ def _one(folder: Path, column: Column, canonical: str) -> tuple[Any, str]:
 
 def test_a_workbook_as_openpyxl_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "products.xlsx"
-    workbook.write_xlsx(path, _elements(COLUMNS, FULL, SPARSE), COLUMNS, "Products")
+    workbook.write_xlsx(path, _elements(COLUMNS, FULL, SPARSE), COLUMNS, ABOUT)
     assert _cells(path) == [
         ["Code", "Product", "Price", "Active", "Colour", "Sizes", "Expires", "Loaded", "Parts"],
         [
@@ -76,7 +77,7 @@ def test_a_workbook_as_openpyxl_reads_it(tmp_path: Path) -> None:
             "Salt & pepper",
             "S; L",
             datetime(2024, 2, 29),  # noqa: DTZ001 - a workbook's dates have no zone
-            "2024-01-05 10:30:00",
+            datetime(2024, 1, 5, 10, 30),  # noqa: DTZ001 - as above
             '[{"sku": "1"}]',
         ],
         ["8", "two\nlines", None, "no", None, None, None, None, None],
@@ -85,10 +86,10 @@ def test_a_workbook_as_openpyxl_reads_it(tmp_path: Path) -> None:
 
 def test_a_workbook_as_calamine_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "products.xlsx"
-    workbook.write_xlsx(path, _elements(COLUMNS, FULL, SPARSE), COLUMNS, "Products")
+    workbook.write_xlsx(path, _elements(COLUMNS, FULL, SPARSE), COLUMNS, ABOUT)
     book = CalamineWorkbook.from_path(path)
-    assert book.sheet_names == ["Products"]
-    assert book.get_sheet_by_index(0).to_python()[1:] == [
+    assert book.sheet_names == ["Products", "Options", "About"]
+    assert [row[:-1] for row in book.get_sheet_by_index(0).to_python()[1:]] == [
         [
             "007",
             "=1+1",
@@ -97,7 +98,7 @@ def test_a_workbook_as_calamine_reads_it(tmp_path: Path) -> None:
             "Salt & pepper",
             "S; L",
             date(2024, 2, 29),
-            "2024-01-05 10:30:00",
+            datetime(2024, 1, 5, 10, 30),  # noqa: DTZ001 - a workbook's dates have no zone
             '[{"sku": "1"}]',
         ],
         ["8", "two\nlines", "", "no", "", "", "", "", ""],
@@ -111,7 +112,7 @@ def test_a_text_stays_the_text_it_is(tmp_path: Path, text: str) -> None:
     value, kind = _one(tmp_path, CODE, text)
     assert (openpyxl.utils.escape.unescape(value), kind if text[0] != "=" else "s") == (text, "s")
     book = CalamineWorkbook.from_path(tmp_path / "one.xlsx")
-    assert book.get_sheet_by_index(0).to_python() == [["Code"], [text]]
+    assert [row[:-1] for row in book.get_sheet_by_index(0).to_python()] == [["Code"], [text]]
 
 
 @pytest.mark.parametrize(
@@ -149,19 +150,73 @@ def test_what_a_workbook_cannot_hold_as_a_date_is_text(tmp_path: Path, text: str
 
 def test_a_catalog_without_elements_is_a_row_of_headers(tmp_path: Path) -> None:
     path = tmp_path / "products.xlsx"
-    workbook.write_xlsx(path, _elements(COLUMNS[:2]), COLUMNS[:2], "Products")
+    workbook.write_xlsx(path, _elements(COLUMNS[:2]), COLUMNS[:2], ABOUT)
     assert _cells(path) == [["Code", "Product"]]
 
 
 def test_the_header_row_is_frozen_and_filtered(tmp_path: Path) -> None:
     path = tmp_path / "products.xlsx"
-    workbook.write_xlsx(path, _elements(COLUMNS[:2], FULL[:2]), COLUMNS[:2], "Products")
+    workbook.write_xlsx(path, _elements(COLUMNS[:2], FULL[:2]), COLUMNS[:2], ABOUT)
     book = openpyxl.load_workbook(path)
     try:
         tab = book.worksheets[0]
-        assert (tab.freeze_panes, tab.auto_filter.ref) == ("A2", "A1:B2")
+        assert (tab.freeze_panes, tab.auto_filter.ref) == ("A2", "A1:C2")
     finally:
         book.close()
+
+
+@pytest.mark.parametrize(
+    ("zone", "told"),
+    [
+        (ZONE, "2025-10-09 11:53 (Europe/Riga)"),
+        ("", "2025-10-09 08:53 (UTC)"),
+        ("Moon/Crater", "2025-10-09 08:53 (UTC)"),
+    ],
+)
+def test_the_time_of_an_export_is_told_in_the_account_s_zone(tmp_path: Path, zone: str, told: str) -> None:
+    path = tmp_path / "products.xlsx"
+    workbook.write_xlsx(path, _elements((NAME,), ("Oak",)), (NAME,), dataclasses.replace(ABOUT, timezone=zone))
+    assert ["Exported", told] in CalamineWorkbook.from_path(path).get_sheet_by_name("About").to_python()
+
+
+def test_the_same_export_is_the_same_file(tmp_path: Path) -> None:
+    for name in ("a.xlsx", "b.xlsx"):
+        workbook.write_xlsx(tmp_path / name, _elements(COLUMNS, FULL, SPARSE), COLUMNS, ABOUT)
+    assert (tmp_path / "a.xlsx").read_bytes() == (tmp_path / "b.xlsx").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("texts", "number_format"),
+    [
+        (("1", "2"), "0"),
+        (("1", "2.5"), "0.00"),
+        (("1.125",), "0.000"),
+        (("0.00000000001",), "General"),
+        ((), "0"),
+    ],
+)
+def test_prices_show_as_many_decimals_as_they_have_and_two_at_least_where_any(
+    tmp_path: Path, texts: tuple[str, ...], number_format: str
+) -> None:
+    path = tmp_path / "products.xlsx"
+    workbook.write_xlsx(path, _elements((PRICE,), *((text,) for text in (*texts, "7"))), (PRICE,), ABOUT)
+    book = openpyxl.load_workbook(path)
+    assert {row[0].number_format for row in book.worksheets[0].iter_rows(min_row=2)} == {number_format}
+    book.close()
+
+
+@pytest.mark.parametrize("title", ["Options", "about"])
+def test_a_catalog_that_is_called_like_one_of_our_tabs_keeps_its_name(tmp_path: Path, title: str) -> None:
+    path = tmp_path / "products.xlsx"
+    columns = (CODE, COLOUR)
+    workbook.write_xlsx(path, _elements(columns, ("1", "51")), columns, dataclasses.replace(ABOUT, catalog_name=title))
+    names = CalamineWorkbook.from_path(path).sheet_names
+    assert names[0] == title
+    assert len({name.casefold() for name in names}) == 3
+    assert read_sheet(path).headers == ("Code", "Colour")
+    book = openpyxl.load_workbook(path)
+    assert book.worksheets[0].data_validations.dataValidation[0].formula1 == f"'{names[1]}'!$A$2:$A$4"
+    book.close()
 
 
 @pytest.mark.parametrize(
@@ -182,8 +237,8 @@ def test_the_header_row_is_frozen_and_filtered(tmp_path: Path) -> None:
 )
 def test_a_tab_is_named_as_a_workbook_allows(tmp_path: Path, title: str, tab: str) -> None:
     path = tmp_path / "products.xlsx"
-    workbook.write_xlsx(path, _elements((NAME,), ("Oak",)), (NAME,), title)
-    assert CalamineWorkbook.from_path(path).sheet_names == [tab]
+    workbook.write_xlsx(path, _elements((NAME,), ("Oak",)), (NAME,), dataclasses.replace(ABOUT, catalog_name=title))
+    assert CalamineWorkbook.from_path(path).sheet_names == [tab, "About"]
 
 
 # --- csv -----------------------------------------------------------------------------------------------------
@@ -192,13 +247,13 @@ def test_a_tab_is_named_as_a_workbook_allows(tmp_path: Path, title: str, tab: st
 def test_a_csv_file_has_a_mark_commas_and_quotes_where_needed(tmp_path: Path) -> None:
     path = tmp_path / "products.csv"
     rows = (("007", 'a "b", c', "1388.5"), ("8", "two\nlines", ""))
-    workbook.write_csv(path, _elements(COLUMNS[:3], *rows), COLUMNS[:3], "Products")
+    workbook.write_csv(path, _elements(COLUMNS[:3], *rows), COLUMNS[:3], ABOUT)
     assert path.read_bytes() == (b'\xef\xbb\xbfCode,Product,Price\r\n007,"a ""b"", c",1388.5\r\n8,"two\nlines",\r\n')
 
 
 def test_a_csv_file_says_what_a_workbook_says_as_text(tmp_path: Path) -> None:
     path = tmp_path / "products.csv"
-    workbook.write_csv(path, _elements(COLUMNS, FULL), COLUMNS, "")
+    workbook.write_csv(path, _elements(COLUMNS, FULL), COLUMNS, ABOUT)
     with path.open(encoding="utf-8-sig", newline="") as stream:
         assert list(csv.reader(stream))[1] == [
             "007",
@@ -229,7 +284,7 @@ def test_what_is_written_is_read_back_as_the_same_canonical_text(tmp_path: Path,
         ("10", "Ёлка", "-0.5", "0", "52", "61", "1900-02-28", "1729992600", "", "", ""),
     )
     path = tmp_path / f"products{ending}"
-    workbook.WRITERS[ending](path, _elements(columns, *rows), columns, "Products")
+    workbook.WRITERS[ending](path, _elements(columns, *rows), columns, ABOUT)
     placed = tuple(Column(c.header, c.field, position=n, timezone=c.timezone) for n, c in enumerate(columns))
     made = desired_table(read_sheet(path), columns_mapping(*placed))
     assert made.rejected == ()
@@ -243,7 +298,7 @@ def test_what_is_written_is_read_back_as_the_same_canonical_text(tmp_path: Path,
 def test_an_older_file_is_replaced_and_nothing_else_is_left(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"products{ending}"
     path.write_text("old", encoding="utf-8")
-    workbook.WRITERS[ending](path, _elements((NAME,), ("Oak",)), (NAME,), "Products")
+    workbook.WRITERS[ending](path, _elements((NAME,), ("Oak",)), (NAME,), ABOUT)
     assert path.read_bytes() != b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
@@ -266,7 +321,7 @@ def test_an_interrupted_export_leaves_the_old_file_whole(
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises((_Interrupted, UserError)):
-        workbook.WRITERS[ending](path, _elements((NAME,), ("Oak",)), (NAME,), "Products")
+        workbook.WRITERS[ending](path, _elements((NAME,), ("Oak",)), (NAME,), ABOUT)
     assert path.read_text(encoding="utf-8") == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
@@ -275,7 +330,7 @@ def test_an_interrupted_export_leaves_the_old_file_whole(
 def test_a_folder_that_is_not_there_is_told_in_words(tmp_path: Path, ending: str) -> None:
     path = tmp_path / "gone" / f"products{ending}"
     with pytest.raises(UserError, match=r"products\.\w+: cannot be written \(No such file or directory\)$"):
-        workbook.WRITERS[ending](path, _elements((NAME,), ("Oak",)), (NAME,), "Products")
+        workbook.WRITERS[ending](path, _elements((NAME,), ("Oak",)), (NAME,), ABOUT)
 
 
 @pytest.mark.parametrize("ending", sorted(workbook.WRITERS))
@@ -287,32 +342,30 @@ def test_a_file_that_is_open_elsewhere_is_told_in_words(
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(UserError, match="cannot be written; is it open in another program"):
-        workbook.WRITERS[ending](tmp_path / f"p{ending}", _elements((NAME,), ("Oak",)), (NAME,), "Products")
+        workbook.WRITERS[ending](tmp_path / f"p{ending}", _elements((NAME,), ("Oak",)), (NAME,), ABOUT)
 
 
 # --- too large -----------------------------------------------------------------------------------------------
 
 
-def test_a_text_longer_than_a_cell_is_refused_with_the_column_and_the_way_out(tmp_path: Path) -> None:
+def test_a_text_longer_than_a_cell_is_replaced_by_a_mark(tmp_path: Path) -> None:
     longest, path = "x" * 32_767, tmp_path / "products.xlsx"
-    workbook.write_xlsx(path, _elements((NAME,), (longest,)), (NAME,), "Products")
-    assert _cells(path)[1] == [longest]
-    path.unlink()
-    with pytest.raises(UserError) as caught:
-        workbook.write_xlsx(path, _elements((NAME,), (longest + "x",)), (NAME,), "Products")
-    assert str(caught.value) == "products.xlsx: “Product” has a text longer than a cell holds; export to .csv"
-    assert list(tmp_path.iterdir()) == []
+    workbook.write_xlsx(path, _elements((NAME,), (longest,), (longest + "x",)), (NAME,), ABOUT)
+    mark = "[catalogsync: 32,768 characters, more than a cell holds; the catalog keeps its text]"
+    assert _cells(path)[1:] == [[longest], [mark]]
 
 
 def test_what_counts_is_the_text_as_it_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "products.xlsx"
     sizes = Column("Sizes", Field(6, "Sizes", "multiselect", enums={1: "x" * 20_000, 2: "y" * 20_000}))
-    with pytest.raises(UserError, match="“Sizes” has a text longer than a cell holds"):
-        workbook.write_xlsx(tmp_path / "products.xlsx", _elements((sizes,), ("1,2",)), (sizes,), "Products")
+    workbook.write_xlsx(path, _elements((sizes,), ("1,2",), ("1",)), (sizes,), ABOUT)
+    mark = "[catalogsync: 40,002 characters, more than a cell holds; the catalog keeps its text]"
+    assert _cells(path)[1:] == [[mark], ["x" * 20_000]]
 
 
 def test_more_elements_than_rows_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workbook, "_MAX_ROWS", 2)
     rows = (("a",), ("b",), ("c",))
-    workbook.write_xlsx(tmp_path / "two.xlsx", _elements((NAME,), *rows[:2]), (NAME,), "Products")
+    workbook.write_xlsx(tmp_path / "two.xlsx", _elements((NAME,), *rows[:2]), (NAME,), ABOUT)
     with pytest.raises(UserError, match=r"^three\.xlsx: 3 elements are more than a workbook holds; export to \.csv$"):
-        workbook.write_xlsx(tmp_path / "three.xlsx", _elements((NAME,), *rows), (NAME,), "Products")
+        workbook.write_xlsx(tmp_path / "three.xlsx", _elements((NAME,), *rows), (NAME,), ABOUT)

@@ -64,8 +64,8 @@ def command(folder: Path) -> int:
             raise CatalogSyncError("the demo did not end as it should: this is a defect, please report it")
         _headline(5, "The catalog as a workbook")
         book = folder / "products.xlsx"
-        count = sync.export("Products", book, client, journal)
-        click.echo(f"Wrote {count} elements to {book}")
+        exported = sync.export("Products", book, client, journal)
+        click.echo(f"Wrote {exported.element_count} elements to {exported.path}")
     common.say(f"\nThat was it. Sheet, mapping and workbook are in {folder}.")
     common.say("Next: your own sheet and account, in five minutes: see README.md.")
     return 0

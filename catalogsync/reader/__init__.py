@@ -11,17 +11,27 @@ from collections.abc import Collection
 from pathlib import Path
 
 from catalogsync.errors import SheetError
-from catalogsync.reader import limits
+from catalogsync.reader import limits, own
 from catalogsync.reader.detect import TEXT, find_type
 from catalogsync.reader.header import parse_header_rows
 from catalogsync.reader.lines import without_huge_cells
 from catalogsync.reader.shape import columns_named, is_place, shaped
-from catalogsync.reader.sheet import CellProblem, Fill, Hidden, ReadOptions, Sheet, column_index, column_letter
+from catalogsync.reader.sheet import (
+    CellProblem,
+    ElementIds,
+    Fill,
+    Hidden,
+    ReadOptions,
+    Sheet,
+    column_index,
+    column_letter,
+)
 from catalogsync.reader.text import read_text
 from catalogsync.reader.workbook import read_workbook
 
 __all__ = [
     "CellProblem",
+    "ElementIds",
     "Fill",
     "Hidden",
     "ReadOptions",
@@ -60,8 +70,11 @@ def read_sheet(path: Path, options: ReadOptions = _DETECT, *, expect: Collection
                 if len(data) > limits.MOST_FILE_BYTES:
                     most = limits.shown_bytes(limits.MOST_FILE_BYTES)
                     raise limits.too_large(path.name, f"the file is larger than {most}")
-                return shaped(without_huge_cells(read_text(path, data, options, expect)), options)
-        return shaped(without_huge_cells(read_workbook(path, kind, options, expect)), options)
+                sheet = read_text(path, data, options, expect)
+            else:
+                sheet = read_workbook(path, kind, options, expect)
+        sheet = own.with_element_ids(without_huge_cells(sheet))
+        return shaped(sheet, own.without_shaping(options) if sheet.element_ids else options)
     except FileNotFoundError as error:
         raise SheetError(f"{path}: there is no such file.") from error
     except IsADirectoryError as error:

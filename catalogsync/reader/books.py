@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from catalogsync.reader import limits
 from catalogsync.reader.detect import ODS, XLS
+from catalogsync.reader.sheet import column_index
 from catalogsync.reader.xls import XlsBook, XlsSheet
 from catalogsync.reader.xlsx import tab_part
 
@@ -29,6 +30,8 @@ _LONGEST_TAG_BYTES = 1 << 16
 _SHARED = "xl/sharedStrings.xml"
 _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
 _CELL_NAME: Final = re.compile("([A-Z]{1,3})([0-9]{1,7})", re.I)
+_ANY_CELL: Final = re.compile(rb"<(?:[\w.-]+:)?c[\s>/]")
+_MERGED: Final = re.compile(rb"mergeCell\s[^>]*ref\s*=\s*[\"']([A-Za-z]{1,3}\d{1,7}):([A-Za-z]{1,3}\d{1,7})[\"']")
 _SHARED_TEXT: Final = re.compile(rb"[<:]si[\s>/]")
 _STORED_VALUE: Final = re.compile(rb"<(?:[\w.-]+:)?v(?:\s[^>]*)?>\s*(\d{1,9})\s*<")
 
@@ -103,6 +106,33 @@ class Budget:
             raise limits.too_large(self.where, f"its cells hold more than {most} of text")
         self._cells -= cells
         self._text_bytes -= text_bytes
+
+
+def is_light(path: Path) -> bool:
+    """Whether a library that makes an object of every cell of an XLSX, merged ones too, can load all of it."""
+    cells = 0
+    with zipfile.ZipFile(path) as archive:
+        for part in archive.namelist():
+            if not part.lower().startswith("xl/worksheets/") or not part.lower().endswith(".xml"):
+                continue
+            with archive.open(part) as xml:
+                rest = b""
+                while chunk := xml.read(_PIECE_BYTES):
+                    data = rest + chunk
+                    cut = max(0, data.rfind(b"<"))
+                    cells += len(_ANY_CELL.findall(data, 0, cut))
+                    for first, last in _MERGED.findall(data, 0, cut):
+                        (top, left), (bottom, right) = _place(first.decode()), _place(last.decode())
+                        cells += max(0, bottom - top + 1) * max(0, right - left + 1)
+                    rest = data[cut:]
+                    if cells > limits.MOST_OBJECTS or len(rest) > _LONGEST_TAG_BYTES:
+                        return False
+    return True
+
+
+def _place(name: str) -> tuple[int, int]:
+    letters = name.rstrip("0123456789")
+    return int(name[len(letters) :]), column_index(letters)
 
 
 # --- XLSX: quickly -------------------------------------------------------------------------------------------

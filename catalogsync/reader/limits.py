@@ -35,6 +35,9 @@ MOST_COLUMNS = 16_384
 MOST_CELL_CHARACTERS = 1_000_000
 """Of one cell. Excel holds 32,767; other programs and the catalog itself hold more."""
 
+MOST_OBJECTS = 2_000_000
+"""Cells of a workbook that is copied with its formats, which takes about half a kilobyte for each."""
+
 MOST_MERGED = 200_000
 """Merged cells of a tab."""
 

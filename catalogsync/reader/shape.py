@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from catalogsync.errors import SheetError
+from catalogsync.reader import own
 from catalogsync.reader.header import BY_RANK
 from catalogsync.reader.sheet import (
     BLANKS,
@@ -107,6 +108,9 @@ def _reasons(sheet: Sheet, options: ReadOptions) -> dict[int, str]:
         blank = np.flatnonzero(~_is_filled(sheet, _only(sheet, name, "needs"))).tolist()
         reasons = dict.fromkeys(blank, f"without {name}") | reasons
     reasons |= dict.fromkeys(_header_again(sheet).tolist(), "repeated header")
+    if sheet.element_ids is not None:  # what was exported is a product, whatever it looks like
+        reasons = {place: why for place, why in reasons.items() if not sheet.element_ids.ids[place]}
+        reasons |= dict.fromkeys(sparse[counts == 0].tolist(), "emptied")
     if options.hidden == "skip":
         reasons |= dict.fromkeys(np.flatnonzero(np.isin(sheet.rows, sheet.hidden)).tolist(), "hidden")
     return reasons
@@ -199,6 +203,7 @@ def _without(sheet: Sheet, skipped: Places) -> Sheet:
         rows=sheet.rows[keep],
         problems=tuple(moved(p) for p in sheet.problems if p.position is None or keep[p.position]),
         numbers={column: mask[keep] for column, mask in sheet.numbers.items()},
+        element_ids=own.kept_ids(sheet.element_ids, keep),
     )
 
 

@@ -88,6 +88,20 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class ElementIds:
+    """The elements that the rows of an export were made from.
+
+    `ids` holds for each row of the sheet its element's id, 0 where it has none or several rows have the same.
+    `is_part`: the export left elements out, so that those without a row are not missing.
+    """
+
+    account_id: int
+    catalog_id: int
+    is_part: bool
+    ids: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Sheet:
     """One table of raw text, every cell with its address.
 
@@ -96,7 +110,8 @@ class Sheet:
     each record its 1-based sheet row, or the physical line where it starts. `facts` tells what was detected.
     `numbers` says for each column that has any which cells were stored as numbers: those have a point as
     decimal sign, whatever the sheet's language. Text files have none. `skipped` are rows that are no products.
-    `hidden` are the numbers of hidden rows, as in `rows`; `merged` the merged cells.
+    `hidden` are the numbers of hidden rows, as in `rows`; `merged` the merged cells. `element_ids` is None but for a
+    workbook of our own export.
     """
 
     path: Path
@@ -110,6 +125,7 @@ class Sheet:
     skipped: Skipped | None = None
     hidden: NDArray[np.int64] = field(default_factory=_no_rows)
     merged: tuple[Merged, ...] = ()
+    element_ids: ElementIds | None = None
 
     def address(self, position: int, column: int | None = None) -> str:
         """Where a cell or a whole record is, as a person would look it up."""

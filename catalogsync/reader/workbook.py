@@ -25,6 +25,7 @@ import python_calamine as calamine
 from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
+from catalogsync.reader import own
 from catalogsync.reader.books import Workbook, WorkbookSheet, open_book
 from catalogsync.reader.detect import ODS, encrypted
 from catalogsync.reader.header import HEAD_ROWS, Header, find_header, header_words, names_of, spread_out
@@ -101,16 +102,19 @@ def _visible_tabs(workbook: Workbook) -> list[str]:
 def _choose_tab(
     path: Path, workbook: Workbook, options: ReadOptions, expect: Collection[str]
 ) -> tuple[str, WorkbookSheet, str]:
-    if options.tab is not None:
-        if options.tab not in workbook.sheet_names:
-            raise SheetError(
-                f"{path.name} has no tab {options.tab!r}. Set `sheet:` in the mapping, or --sheet, to one of them.",
-                _tab_problems(path, workbook),
-            )
+    if options.tab in workbook.sheet_names:
         return options.tab, workbook.get_sheet_by_name(options.tab), "as set"
     visible = _visible_tabs(workbook)
     sheets = {name: workbook.get_sheet_by_name(name) for name in visible}
     heads = {name: head for name, sheet in sheets.items() if (head := _head(sheet)).rows}
+    exported = [name for name, head in heads.items() if own.header_of(head.rows) is not None]
+    if len(exported) == 1:
+        return exported[0], sheets[exported[0]], "the products of an export"
+    if options.tab is not None:
+        raise SheetError(
+            f"{path.name} has no tab {options.tab!r}. Set `sheet:` in the mapping, or --sheet, to one of them.",
+            _tab_problems(path, workbook),
+        )
     if not heads:
         hidden = "" if len(visible) == len(workbook.sheet_names) else " (hidden tabs are not looked at)"
         raise SheetError(
@@ -184,7 +188,12 @@ def _read_tab(
 ) -> Sheet:
     left = sheet.start[1] if sheet.start else 0  # calamine's rows begin at the first column that holds anything
     wanted = options.header_rows
-    head = _head(sheet, wanted)
+    head = _head(sheet)
+    exported = own.header_of(head.rows)
+    if exported is not None:
+        wanted = (head.numbers[exported] + 1,)
+    if wanted is not None:
+        head = _head(sheet, wanted)
     if wanted and wanted[0] - 1 not in head.numbers:
         raise SheetError(f"{path.name}!{tab}: row {wanted[0]} cannot be the header row: it is blank or not there.")
     if not head.rows:
@@ -192,7 +201,8 @@ def _read_tab(
     if wanted is None:
         header = find_header(head.rows, expect, head.spread)
     else:
-        header = Header(0, "as set", depth=len(wanted and head.rows))
+        how = "as set" if exported is None else "that of an export"
+        header = Header(0, how, depth=len(wanted and head.rows))
     header_numbers = head.numbers[header.index : header.end]
     start = header_numbers[-1] + 1 if header_numbers else head.numbers[header.index]
     without_text = (*marks.errors, *marks.without_value)

@@ -35,7 +35,7 @@ from catalogsync.api.dialect import Request, Response
 from catalogsync.api.transport import HttpTransport, Retrying
 from catalogsync.cli import common, render
 from catalogsync.journal import Journal
-from catalogsync.mapping import load_mapping
+from catalogsync.mappingfile import load_mapping
 from catalogsync.plan import Plan
 from tests.crash.account import Account, Clock
 from tests.crash.shop import TOKEN

@@ -13,7 +13,7 @@ import requests
 from catalogsync.api.auth import APIS
 from catalogsync.cli import USAGE_EXIT
 from catalogsync.emulator.faults import Fault
-from catalogsync.mapping import load_mapping
+from catalogsync.mappingfile import load_mapping
 from tests.e2e.conftest import Shell, Start, catalog_of
 from tests.e2e.test_commands import SAMPLE, SEED
 from tests.e2e.test_laws import FIELDS as ALL_FIELDS

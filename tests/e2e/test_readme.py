@@ -11,7 +11,7 @@ import pytest
 
 from catalogsync import errors, sync
 from catalogsync.cli import COMMANDS, USAGE_EXIT, common, run
-from catalogsync.mapping import ColumnSpec, MappingFile, load_mapping
+from catalogsync.mappingfile import ColumnSpec, MappingFile, load_mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,7 +28,7 @@ def test_the_first_block_holds_two_commands_one_runs_the_demo_and_one_the_tests(
     assert demo.startswith("python3 -m venv .venv && ")
     assert demo.endswith(" && .venv/bin/catalogsync demo")
     assert tests.startswith("python3 -m venv .venv && ")
-    assert tests.endswith(" && .venv/bin/python -m pytest")
+    assert tests.endswith(" && .venv/bin/python -m pytest -n auto")
     assert "README.md" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
@@ -54,7 +54,7 @@ def test_every_other_command_of_the_readme_runs_in_its_order(
         ran.append(words[1])
     assert set(ran) == {"init", "catalogs", "fields", "validate", "plan", "import", "apply", "export"}
     assert (tmp_path / "products.xlsx").exists()
-    assert (tmp_path / "products.csv").exists()
+    assert (tmp_path / "dear.csv").exists()
 
 
 def test_the_readme_s_mapping_fits_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,133 @@
+"""What stands in the cells of an exported catalog: real types, so that a spreadsheet sorts and checks them.
+
+Numbers are numbers, dates are dates, everything else is text: what begins with ``=`` stays text, ``00123`` keeps its
+zeros, and what is typed into a column of text does, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+from xlsxwriter.worksheet import Worksheet
+
+from catalogsync import fields
+from catalogsync.model import Column
+from catalogsync.reader.textmark import with_text_mark
+
+MOST_CHARACTERS = 32_767
+"""What a cell of a workbook holds."""
+
+_MAX_DIGITS = 15
+"""What a workbook keeps of a number; longer ones are written as text."""
+
+_MOST_DECIMALS = 10
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_LONG_TYPES = frozenset({"textarea", "items", "streetaddress"})
+_WIDEST, _NARROWEST = 60, 8
+_MEASURED_ROWS = 1000
+
+CellWriter = Callable[[Worksheet, int, int, str], Any]
+
+
+def shown(elements: pd.DataFrame, column: Column) -> list[str]:
+    """A column as people read it, by distinct value, and as the same column of a mapping reads it back."""
+    codes, texts = pd.factorize(elements[column.key])
+    told = [fields.show_exactly(text, column) for text in texts]
+    return [told[code] for code in codes]
+
+
+def fitting(texts: Sequence[str]) -> list[str]:
+    """The texts, with a mark in place of each that no cell holds."""
+    return [text if len(text) <= MOST_CHARACTERS else fields.too_long_mark(len(text)) for text in texts]
+
+
+def for_csv(texts: Sequence[str], column: Column) -> Sequence[str]:
+    """The texts as a CSV file may hold them; numbers stay numbers, negative ones too."""
+    if column.type in fields.NUMBER_TYPES:
+        plain = column.decimal or "."
+        return [text if _NUMBER.fullmatch(text.replace(plain, ".")) else with_text_mark(text) for text in texts]
+    return [with_text_mark(text) for text in texts]
+
+
+def format_of(column: Column, texts: Sequence[str]) -> Mapping[str, Any]:
+    """The format of a column's cells, those to be filled too: its decimals, its dates, text as text."""
+    if column.type in fields.NUMBER_TYPES:
+        decimals = _decimals(column, texts)
+        return {"num_format": f"0.{'0' * decimals}" if decimals else "0"} if decimals is not None else {}
+    if column.type in {"date", "birthday"}:
+        return {"num_format": "yyyy-mm-dd", "align": "left"}
+    if column.type == "date_time":
+        return {"num_format": "yyyy-mm-dd hh:mm:ss", "align": "left"}
+    return {"num_format": "@"}
+
+
+def is_long(column: Column, texts: Sequence[str]) -> bool:
+    """Whether a column's text is wrapped in its cells."""
+    return column.type in _LONG_TYPES or any("\n" in text or len(text) > _WIDEST for text in texts)
+
+
+def _decimals(column: Column, texts: Sequence[str]) -> int | None:
+    """How many decimals a column of numbers shows: as many as its numbers have, none or two at least of a price."""
+    point = column.decimal or "."
+    most = max((len(text.partition(point)[2]) for text in texts if point in text), default=0)
+    if most > _MOST_DECIMALS:
+        return None
+    return 2 if most == 1 and column.type in {"price", "monetary"} else most
+
+
+def cell_writer(column: Column) -> CellWriter:
+    """What writes a column's cells: worksheet, row, place, text."""
+
+    def number(sheet: Worksheet, row: int, place: int, text: str) -> None:
+        plain = text.replace(column.decimal or ".", ".")
+        if _NUMBER.fullmatch(plain) and sum(char.isdigit() for char in plain) <= _MAX_DIGITS:
+            sheet.write_number(row, place, float(plain))
+        else:
+            sheet.write_string(row, place, text)
+
+    def date(sheet: Worksheet, row: int, place: int, text: str) -> None:
+        day = fields.as_date(text)
+        if day is not None and day.year >= 1900:
+            sheet.write_datetime(row, place, day)
+        else:
+            sheet.write_string(row, place, text)
+
+    def moment(sheet: Worksheet, row: int, place: int, text: str) -> None:
+        try:
+            when = datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - local time, as it is shown
+        except ValueError:  # with an offset, in the hours that clocks show twice
+            when = datetime.min  # noqa: DTZ901 - as above
+        if when.year > 1900:
+            sheet.write_datetime(row, place, when)
+        else:
+            sheet.write_string(row, place, text)
+
+    def words(sheet: Worksheet, row: int, place: int, text: str) -> None:
+        sheet.write_string(row, place, text)
+
+    if column.type in fields.NUMBER_TYPES:
+        return number
+    if column.type == "date_time":
+        return moment
+    return date if column.type in {"date", "birthday"} else words
+
+
+def width(header: str, texts: Sequence[str]) -> int:
+    """How wide a column is shown, in characters."""
+    longest = (len(line) for text in texts[:_MEASURED_ROWS] for line in text.split("\n"))
+    return max(_NARROWEST, min(_WIDEST, max(max(longest, default=0), len(header)) + 2))
+
+
+def option_texts(column: Column) -> list[str]:
+    """What a cell may say for each option of a column's field, in the account's order."""
+    if column.type not in fields.OPTION_TYPES or column.field is None:
+        return []
+    told = [fields.show_exactly(str(option), column) for option in column.field.enums]
+    return [
+        text if len(text) <= MOST_CHARACTERS else str(option)
+        for text, option in zip(told, column.field.enums, strict=True)
+    ]

@@ -1,0 +1,45 @@
+"""Files that are written beside and then moved into place: an interrupted command leaves the old one whole."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xlsxwriter.exceptions import FileCreateError
+
+from catalogsync.errors import FileInUse, UserError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place when all went well, and is gone otherwise.
+
+    Raises FileInUse where `path` may not be replaced, UserError where it cannot be written for another reason.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except (OSError, FileCreateError) as error:
+        reason = error.args[0] if isinstance(error, FileCreateError) else error
+        if isinstance(reason, PermissionError):
+            kind = FileInUse if temporary.exists() else UserError
+            raise kind(f"{path}: cannot be written; is it open in another program?") from None
+        raise UserError(f"{path}: cannot be written ({getattr(reason, 'strerror', reason)})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def written_beside(path: Path, write: Callable[[Path], None]) -> Path:
+    """Write a file; under another name beside it where it is in use (Excel on Windows keeps it). The name written."""
+    try:
+        write(path)
+        return path
+    except FileInUse:
+        names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(2))
+        free = next(name for name in names if not name.exists())
+        write(free)
+        return free
