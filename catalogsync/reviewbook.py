@@ -28,11 +28,11 @@ import xlsxwriter
 from catalogsync import guards, newoptions
 from catalogsync.errors import Problem, UserError
 from catalogsync.model import Add, Clash, Delete, Update
+from catalogsync.outfile import replacing
 from catalogsync.plan import Plan, to_json
 from catalogsync.plantext import Wordings, source_words, summary, where_of
 from catalogsync.tables import key_text
 from catalogsync.wording import title_of
-from catalogsync.workbook import replacing
 
 SUMMARY, CHANGES, ADDS, DELETES = "Summary", "Changes", "Adds", "Deletes"
 CONFLICTS, REJECTED, PLAN = "Conflicts", "Rejected rows", "_plan"
