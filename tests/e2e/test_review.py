@@ -326,6 +326,16 @@ def test_a_catalog_that_changed_makes_it_stale_but_only_where_it_is_approved(sho
     assert shop("apply", edited(path, tick("Changes", "no", "#2 103"))) == 0, shop.err
 
 
+def test_a_field_that_is_gone_makes_it_stale(shop: Shell, tmp_path: Path) -> None:
+    path = planned(shop, tmp_path)
+    field = shop.emulator.store.field(103)
+    assert field is not None
+    shop.emulator.store.delete_field(field)
+    assert shop("apply", path) == 5
+    assert "note: the field 103 is gone" in shop.err
+    assert {arrival.method for arrival in shop.sent} == {"GET"}
+
+
 @pytest.fixture
 def clocked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
