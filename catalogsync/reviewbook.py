@@ -261,6 +261,8 @@ def _write_tab(book: Any, sheet: Any, tab: Tab, formats: Mapping[str, Any]) -> N
                 sheet.write_string(number, place, text, formats[f"'{name}" if text.startswith(_LIKE_FORMULA) else name])
         if row.operation:
             sheet.write_string(number, len(headings) - 1, row.operation, formats["grey"])
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)  # printed as wide as a page
     sheet.freeze_panes(1, 0)
     sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
     last = max(1, len(tab.rows))
@@ -311,6 +313,8 @@ def _format_name(heading: str, tab: Tab) -> str:
 
 
 def _write_summary(sheet: Any, plan: Plan, formats: Mapping[str, Any], *, rps: float) -> None:
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
     sheet.set_column(0, 0, 22)
     sheet.set_column(1, 1, 100)
     until = datetime.fromtimestamp(plan.made_at + VALID_DAYS * 86_400, UTC)

@@ -128,6 +128,8 @@ def _write_products(
     sheet.set_column(id_place, id_place, None, free, {"hidden": True})
     if free:  # a row is inserted and deleted only where all its cells are free
         sheet.set_column(id_place + 1, _LAST_COLUMN, None, free)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)  # printed as wide as a page
     sheet.freeze_panes(1, 0)
     for place, column in enumerate(columns):
         sheet.write_string(0, place, column.header, heading)
