@@ -6,6 +6,7 @@ zeros, and what is typed into a column of text does, too.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -97,14 +98,12 @@ def cell_writer(column: Column) -> CellWriter:
             sheet.write_string(row, place, text)
 
     def moment(sheet: Worksheet, row: int, place: int, text: str) -> None:
-        try:
-            when = datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - local time, as it is shown
-        except ValueError:  # with an offset, in the hours that clocks show twice
-            when = datetime.min  # noqa: DTZ901 - as above
-        if when.year > 1900:
-            sheet.write_datetime(row, place, when)
-        else:
-            sheet.write_string(row, place, text)
+        with contextlib.suppress(ValueError):  # with an offset, in the hours that clocks show twice: text
+            when = datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - a cell holds local time, as it is shown
+            if when.year > 1900:
+                sheet.write_datetime(row, place, when)
+                return
+        sheet.write_string(row, place, text)
 
     def words(sheet: Worksheet, row: int, place: int, text: str) -> None:
         sheet.write_string(row, place, text)

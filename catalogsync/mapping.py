@@ -5,6 +5,7 @@ Each problem is told with the file, the line and the key; all problems at once.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Iterator, Sequence
@@ -202,12 +203,10 @@ def _moves_percent(
         return _PRICE_MOVES_PERCENT if field is not None and _is_price(field) else None
     if spec.moves == "any":
         return None
-    try:
+    with contextlib.suppress(ValueError):  # told below, as a count is
         limit = model.Limit.parse(spec.moves)
         if limit.is_percent:
             return limit.amount
-    except ValueError:
-        pass
     what = f"{fields.quoted(spec.moves)} is not a percentage"
     problems.append(file.problem((*at, "moves"), what, "30%, or any for no limit"))
     return None

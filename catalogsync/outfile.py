@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError
 
 from catalogsync.errors import FileInUse, UserError
@@ -43,3 +44,18 @@ def written_beside(path: Path, write: Callable[[Path], None]) -> Path:
         free = next(name for name in names if not name.exists())
         write(free)
         return free
+
+
+@contextmanager
+def new_workbook(path: Path) -> Iterator[xlsxwriter.Workbook]:
+    """A workbook that takes the place of `path`, in constant memory. Text stays text, whatever it looks like.
+
+    Raises as `replacing`.
+    """
+    as_text = dict.fromkeys(("strings_to_numbers", "strings_to_formulas", "strings_to_urls"), False)
+    with (
+        replacing(path) as temporary,
+        temporary.open("wb") as stream,
+        xlsxwriter.Workbook(stream, {"constant_memory": True, **as_text}) as book,
+    ):
+        yield book

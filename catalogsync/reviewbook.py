@@ -23,12 +23,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import xlsxwriter
-
 from catalogsync import guards, newoptions
 from catalogsync.errors import Problem, UserError
 from catalogsync.model import Add, Clash, Delete, Update
-from catalogsync.outfile import replacing
+from catalogsync.outfile import new_workbook
 from catalogsync.plan import Plan, to_json
 from catalogsync.plantext import Wordings, source_words, summary, where_of
 from catalogsync.tables import key_text
@@ -102,12 +100,7 @@ def write_review(path: Path, plan: Plan, *, rps: float) -> None:
     for tab in tabs:
         if len(tab.rows) > _MOST_ROWS:
             raise UserError(f"{path}: {len(tab.rows)} lines are more than a tab of a workbook holds; store it as .json")
-    options = {"constant_memory": True, "strings_to_numbers": False, "strings_to_formulas": False}
-    with (
-        replacing(path) as temporary,
-        temporary.open("wb") as stream,
-        xlsxwriter.Workbook(stream, {**options, "strings_to_urls": False}) as book,
-    ):
+    with new_workbook(path) as book:
         book.set_properties({"title": f"Plan {plan.digest}", "created": datetime.fromtimestamp(plan.made_at, UTC)})
         formats = {
             name: book.add_format({**settings, "quote_prefix": quoted} if quoted else settings)

@@ -9,7 +9,7 @@ export   catalog → client → existing table → workbook
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from catalogsync import (
     newoptions,
     outfile,
     runs,
+    stale,
     tables,
     threeway,
     undoing,
@@ -38,12 +39,12 @@ from catalogsync.errors import GuardRefused, Problem, RowsRejected, Spot, StaleP
 from catalogsync.journal import Journal, Run
 from catalogsync.mapping import resolve
 from catalogsync.mappingfile import MappingFile, load_mapping
-from catalogsync.model import Add, Catalog, Ceiling, Column, Delete, Schema, Update
+from catalogsync.model import Add, Catalog, Ceiling, Column, Schema, Update
 from catalogsync.model import Mapping as SheetMapping
 from catalogsync.plan import Plan, Shown, counts_of
 from catalogsync.readback import Difference, written_by
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
-from catalogsync.wording import captions_of, shown_as, title_in
+from catalogsync.wording import shown_as, title_in
 
 
 def _silent(*_: object) -> None:
@@ -417,9 +418,10 @@ def resume(
     Raises StalePlan where a field is gone that is still to be written.
     """
     left, overtaken = runs.remaining(run, journal.operations(run.id), schema, client)
-    stale = list(_stale_columns(left, schema, {key for change in left.changes for key in written_by(change)}))
-    if stale:
-        raise StalePlan("the catalog changed since the run; nothing was written. Plan again", stale)
+    written = {key for change in left.changes for key in written_by(change)}
+    problems = list(stale.columns(left, schema, written))
+    if problems:
+        raise StalePlan("the catalog changed since the run; nothing was written. Plan again", problems)
     journal.found(run.id, overtaken)
     if not left.changes:
         if overtaken:
@@ -465,48 +467,10 @@ def check_stored(
         raise StalePlan(f"the plan is for account {made.account_id}, this is account {schema.account_id}")
     if prepare:
         prepare(schema)
-    problems = [
-        *_stale_columns(made, schema),
-        *_stale_elements(made, schema, client),
-        *_taken_keys(made, schema, client),
-    ]
+    problems = stale.problems_of(made, schema, client)
     if problems:
         raise StalePlan("the catalog changed since the plan was made; nothing was written. Plan again", problems)
     return schema
-
-
-def _stale_columns(made: Plan, schema: Schema, keys: Collection[str] | None = None) -> Iterable[Problem]:
-    """What became of the plan's fields; with `keys` of those only."""
-    now = {column.key: column for column in tables.columns_of(made.columns, schema)}
-    for key, shown in made.columns.items():
-        if keys is not None and key not in keys:
-            continue
-        if key not in now:
-            yield Problem(shown.title, f"the field {key} is gone")
-        elif now[key].type != shown.type:
-            yield Problem(shown.title, f"the field {key} is now of type {now[key].type}, was {shown.type}")
-        elif set(shown.captions) - set(captions_of(now[key])):
-            yield Problem(shown.title, f"options of the field {key} are gone")
-
-
-def _stale_elements(made: Plan, schema: Schema, client: Client) -> Iterable[Problem]:
-    touched = {change.id: change for change in made.changes if isinstance(change, Update | Delete)}
-    if not touched:
-        return
-    found = client.elements_by_ids(schema, (), list(touched)).set_index("id")
-    for id_, change in touched.items():
-        where = made.address(change.row) if isinstance(change, Update) and change.row else tables.key_text(change.key)
-        if id_ not in found.index:
-            yield Problem(where, f"element {id_} was deleted")
-        elif found.at[id_, "updated_at"] != change.updated_at:
-            yield Problem(where, f"element {id_} was edited by user {int(str(found.at[id_, 'updated_by']))}")
-
-
-def _taken_keys(made: Plan, schema: Schema, client: Client) -> Iterable[Problem]:
-    """Adds whose key an element holds that is newer than the plan."""
-    added = [change for change in made.changes if isinstance(change, Add)]
-    for key, id_ in runs.keys_taken(made, added, schema, client).items():
-        yield Problem(tables.key_text(key), f"was added meanwhile, as element {id_}")
 
 
 # --- export --------------------------------------------------------------------------------------------------

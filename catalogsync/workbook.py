@@ -23,7 +23,7 @@ from xlsxwriter.worksheet import Worksheet
 from catalogsync import __version__, exportcells
 from catalogsync.errors import UserError
 from catalogsync.model import Column
-from catalogsync.outfile import replacing
+from catalogsync.outfile import new_workbook, replacing
 from catalogsync.reader.own import id_header
 from catalogsync.reader.textmark import with_text_mark
 
@@ -59,12 +59,7 @@ def write_xlsx(
     """
     if len(elements) > _MAX_ROWS:
         raise UserError(f"{path.name}: {len(elements)} elements are more than a workbook holds; export to .csv")
-    options = {"constant_memory": True, "strings_to_numbers": False, "strings_to_formulas": False}
-    with (
-        replacing(path) as temporary,
-        temporary.open("wb") as stream,
-        xlsxwriter.Workbook(stream, {**options, "strings_to_urls": False}) as book,
-    ):
+    with new_workbook(path) as book:
         book.set_properties({"created": datetime.fromtimestamp(about.made_at, UTC).replace(tzinfo=None)})
         with_options = [column for column in columns if exportcells.option_texts(column)]
         products = book.add_worksheet(tab_name(about.tab or about.catalog_name))

@@ -50,6 +50,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("settling", "looking", "outbox", "optionwriter", "planpage", "reviewbook"),
     ("writer", "reviewanswers"),
     ("runs", "undoing"),
+    ("stale",),
     ("sync", "reviewing"),
     ("validating", "proposing"),
     ("cli",),
