@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from catalogsync import fields, lookalikes, model
 from catalogsync.errors import Problem, Spot
+from catalogsync.keys import key_text
 from catalogsync.reader import CellProblem, Sheet
-from catalogsync.tables import Desired, Existing, key_text
+from catalogsync.tables import Desired, Existing
 
 Bools = NDArray[np.bool_]
 

@@ -1,27 +1,156 @@
-"""What an import knows of a sheet that our own export made: elements by hidden ids, texts that no cell holds. Pure."""
+"""What an import knows of a sheet that our own export made: elements by hidden ids, and the values that it had. Pure.
+
+An export is a sheet of its own, with a base of its own: the values that it carries, and what it sent since. A cell that
+still says what was exported is not edited, whatever a mapping's words or a later schema would make of it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from catalogsync import fields, lookalikes, model
+from catalogsync.base import Base
+from catalogsync.base import texts as text_array
+from catalogsync.carried import Carried, DamagedValues, values_in
 from catalogsync.errors import Problem, Spot
+from catalogsync.keys import row_keys
 from catalogsync.reader import Sheet
 
 Bools = NDArray[np.bool_]
 
+WITHOUT_VALUES = "without values"
+"""The name of every export that carries none any more: nothing is known of what it sent before."""
 
-def other_catalog(sheet: Sheet, schema: model.Schema) -> tuple[str, ...]:
-    """That an export is of another catalog, so that its ids say nothing here."""
+
+# --- the values that it carries ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Export:
+    """What a sheet is as an export of this catalog.
+
+    `name` is "" where it is none, `carried` None where it has lost its values, `notes` what a person should know of it.
+    `is_part`: elements were left out, so that those without a row are not missing.
+    """
+
+    name: str = ""
+    is_part: bool = False
+    carried: Carried | None = None
+    notes: tuple[str, ...] = ()
+
+    def mapping(self, mapping: model.Mapping) -> model.Mapping:
+        """The mapping for an export, which shows the catalog: its cells hold all options, and it owns no column.
+
+        That a column's owner is the sheet, or that its options are only to be added or taken away, is said of the
+        supplier's sheet.
+        """
+        if not self.name:
+            return mapping
+
+        def seen(column: model.Column) -> model.Column:
+            return dataclasses.replace(column, owner="crm" if column.owner == "crm" else "both", multi="replace")
+
+        keys = tuple(tuple(map(seen, alternative)) for alternative in mapping.keys)
+        return dataclasses.replace(mapping, columns=tuple(map(seen, mapping.columns)), keys=keys)
+
+    def base(
+        self, stored: Base | None, lack: str, desired: pd.DataFrame, mapping: model.Mapping
+    ) -> tuple[Base | None, str]:
+        """The base, and why there is none: for an export it is not missed. `stored` is what this machine knows."""
+        if not self.name:
+            return stored, lack
+        return (_base_of(self.carried, stored, desired, mapping) if self.carried else None), ""
+
+
+def export_of(sheet: Sheet, schema: model.Schema) -> Export:
+    """What a sheet is as an export of this catalog."""
     made = sheet.element_ids
-    if made is None or (made.account_id, made.catalog_id) == (schema.account_id, schema.catalog_id):
-        return ()
-    where = f"catalog {made.catalog_id} of account {made.account_id}"
-    return (f"the sheet was exported from {where}: its rows are told by their keys alone",)
+    if made is None:
+        return Export()
+    if (made.account_id, made.catalog_id) != (schema.account_id, schema.catalog_id):
+        where = f"catalog {made.catalog_id} of account {made.account_id}"
+        note = f"the sheet was exported from {where}: its rows are told by their keys alone"
+        return Export(is_part=made.is_part, notes=(note,))
+    is_there, carried = "is gone", None
+    if sheet.carried:
+        try:
+            carried, is_there = values_in(sheet.carried), ""
+        except DamagedValues:
+            is_there = "was changed"
+    if carried and (carried.account_id, carried.catalog_id) != (made.account_id, made.catalog_id):
+        carried, is_there = None, "is of another export"
+    if carried:
+        return Export(carried.export, made.is_part, carried)
+    lost = "what was edited in the catalog since is not told from what was edited here, cells are compared as they are"
+    note = f"the hidden tab of {sheet.path.name} with the values of the export {is_there}: {lost}"
+    return Export(WITHOUT_VALUES, made.is_part, None, (note,))
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedColumn:
+    """A column of an export's rows: `values` are the canonical texts that were exported, NA where that is not known.
+
+    `is_same` says which cells still say what was exported.
+    """
+
+    values: pd.Series
+    is_same: Bools
+
+
+def exported_column(sheet: Sheet, column: model.Column, carried: Carried | None) -> ExportedColumn | None:
+    """What the rows of a column said when they were exported; None where that is not known."""
+    if carried is None or sheet.element_ids is None or column.key not in carried.values:
+        return None
+    places = carried.values.index.get_indexer(pd.Index(sheet.element_ids.ids))
+    values = pd.Series(carried.values[column.key].array.take(places, allow_fill=True), dtype="str")
+    then = column
+    if column.field is not None and column.key in carried.captions:
+        then = dataclasses.replace(
+            column, field=dataclasses.replace(column.field, enums=dict(carried.captions[column.key]))
+        )
+    codes, texts = pd.factorize(values)
+    told = pd.array([fields.show_exactly(text, then) for text in texts], dtype="str").take(codes, allow_fill=True)
+    is_same = (places >= 0) & np.asarray(sheet.cells[column.position].array == told, dtype=bool)
+    return ExportedColumn(values, is_same)
+
+
+def _base_of(carried: Carried, sent: Base | None, desired: pd.DataFrame, mapping: model.Mapping) -> Base:
+    """The base of an export: its values, and what its earlier imports on this machine agreed on (`sent`).
+
+    The latter count in a cell only where the cell still says what was agreed on then. Otherwise it was not this copy
+    of the workbook that was imported, or somebody typed the old value again: neither is to take back silently what
+    was sent since.
+    """
+    values = carried.values
+    later = Base.empty() if sent is None else sent
+    ids = values.index.append(later.ids.difference(values.index))
+    own, agreed = values.index.get_indexer(ids), later.ids.get_indexer(ids)
+    rows = desired.index.get_indexer(pd.Index(later.keys.array.take(agreed, allow_fill=True)))
+    parts: dict[str, dict[str, Any]] = {"crm": {}, "sheet": {}}
+    for column in mapping.columns:
+        if column.key not in values:
+            continue
+        said = knew = values[column.key].array.take(own, allow_fill=True)
+        known = later.cells(column.key, ids)
+        if known is not None:
+            says = desired[column.key].array.take(rows, allow_fill=True)
+            counts = (own < 0) | np.asarray(known[0] == says, dtype=bool)
+            said, knew = (np.where(counts, now, then) for now, then in zip(known, (said, knew), strict=True))
+        parts["sheet"][column.key], parts["crm"][column.key] = said, knew
+    texts = pd.DataFrame({name: text_array(cells) for name, cells in parts["crm"].items()}, ids).fillna("")
+    named = {column.key for alternative in mapping.keys for column in alternative}
+    keys = row_keys(texts, mapping.keys) if named <= set(texts) else pd.Series("", ids, dtype="str")
+    return Base.of(ids, keys.array, parts["crm"], parts["sheet"])
+
+
+# --- elements by hidden ids ----------------------------------------------------------------------------------
 
 
 def element_ids(sheet: Sheet, keys: pd.Series, is_first: Bools) -> pd.Series:

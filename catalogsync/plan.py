@@ -58,7 +58,8 @@ class Plan:
     ``updated_at`` among them, as read at `made_at` (Unix seconds). `batch_size` changes go into one request,
     `write_requests` is the fewest that carry them all (law 5). `options` are added before any of the changes is sent,
     with a request per field; until then stand-ins (captions.py) stand for them in the changes.
-    `review` is there where a person reviewed it; it is no part of the digest.
+    `review` is there where a person reviewed it; it is no part of the digest. `export` is the name of the exported
+    workbook that the sheet is, "" where it is another sheet: such a workbook has a base of its own.
     """
 
     account_id: int
@@ -86,6 +87,7 @@ class Plan:
     clashes: tuple[Clash, ...] = ()
     options: tuple[AddOptions, ...] = ()
     review: Review | None = None
+    export: str = ""
 
     @property
     def option_count(self) -> int:
@@ -170,6 +172,7 @@ def _tree(plan: Plan) -> dict[str, Any]:
         "max_updated_at": plan.max_updated_at,
         "batch_size": plan.batch_size,
         "write_requests": plan.write_requests,
+        **({"export": plan.export} if plan.export else {}),
         "rejected_rows": plan.rejected_rows,
         "sheet_rows": plan.sheet_rows,
         "columns": {
@@ -237,6 +240,7 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             guards={kind: Ceiling.parse(text) for kind, text in tree["guards"].items()},
             alarms=tuple(Problem(**record) for record in tree["alarms"]),
             options=tuple(_options_of(record) for record in tree.get("options", ())),  # older plans have none
+            export=str(tree.get("export", "")),
             review=_review_of(tree["review"]) if "review" in tree else None,
         )
         is_whole = _checksum(tree) == tree.get("checksum") and plan.digest == tree.get("digest")

@@ -21,10 +21,10 @@ from typing import Any
 
 from catalogsync import guards, newoptions
 from catalogsync.errors import Problem
+from catalogsync.keys import key_text
 from catalogsync.model import Add, Change, Clash, Delete
 from catalogsync.plan import Plan, kind_of
 from catalogsync.plantext import Wordings, source_words, summary, where_of
-from catalogsync.tables import key_text
 from catalogsync.wording import title_of
 
 KINDS = (

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from catalogsync.api.transport import PACE_SHARE
 from catalogsync.errors import Problem
+from catalogsync.keys import key_text
 from catalogsync.model import NAME, Add, Change, Clash, ClashKind, Delete, Update
 from catalogsync.plan import Plan, Review
-from catalogsync.tables import key_text
 from catalogsync.wording import in_words, title_of, whole_words
 
 

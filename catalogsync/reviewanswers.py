@@ -23,12 +23,12 @@ import python_calamine
 
 from catalogsync import newoptions, reviewbook
 from catalogsync.errors import Problem, UserError
+from catalogsync.keys import key_text
 from catalogsync.model import Add, Change, Delete, Update
 from catalogsync.plan import Plan, Review, from_json, kind_of
 from catalogsync.reader import column_letter
 from catalogsync.reader.archive import check_archive
 from catalogsync.reviewbook import CATALOG, LEAVE, NO, SHEET, YES, Tab, conflict_line, line_of, tabs_of
-from catalogsync.tables import key_text
 from catalogsync.wording import title_of
 
 MOST_TOLD = 50

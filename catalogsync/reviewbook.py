@@ -25,11 +25,11 @@ from typing import Any
 
 from catalogsync import guards, newoptions
 from catalogsync.errors import Problem, UserError
+from catalogsync.keys import key_text
 from catalogsync.model import Add, Clash, Delete, Update
 from catalogsync.outfile import new_workbook
 from catalogsync.plan import Plan, to_json
 from catalogsync.plantext import Wordings, source_words, summary, where_of
-from catalogsync.tables import key_text
 from catalogsync.wording import title_of
 
 SUMMARY, CHANGES, ADDS, DELETES = "Summary", "Changes", "Adds", "Deletes"

@@ -16,11 +16,11 @@ from catalogsync.api.client import Client
 from catalogsync.base import Written
 from catalogsync.errors import CatalogBusy, Problem, StalePlan, UserError
 from catalogsync.journal import Journal, Run
+from catalogsync.keys import key_text
 from catalogsync.model import Change, Clash, Schema, Update
 from catalogsync.plan import Plan, counts_of
 from catalogsync.reviewanswers import Answers
 from catalogsync.reviewbook import CATALOG, SHEET, VALID_DAYS
-from catalogsync.tables import key_text
 from catalogsync.wording import title_of
 
 

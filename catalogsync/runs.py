@@ -19,11 +19,11 @@ from catalogsync.api.dialect import Since
 from catalogsync.base import Base, Written
 from catalogsync.errors import Problem, Refused, StalePlan
 from catalogsync.journal import Journal, Operation, Run
+from catalogsync.keys import key_text
 from catalogsync.model import Add, Result, Schema
 from catalogsync.optionwriter import record, settled
 from catalogsync.plan import Plan, counts_of
 from catalogsync.settling import holders_of, settle
-from catalogsync.tables import key_text
 from catalogsync.writer import WriteOptions
 
 
@@ -64,9 +64,16 @@ PENDING_S = 30 * 86_400
 """How long the base of a plan that nobody applied is kept."""
 
 
-def base_path(journal: Journal, account_id: int, catalog_id: int, mapping: str) -> Path:
-    """Where the values are kept that sheet and catalog last agreed on."""
-    return bases.path_of(journal.folder / "base", account_id, catalog_id, mapping)
+EXPORT_S = 400 * 86_400
+"""How long the base of an exported workbook is kept after its last import. The workbook carries its own besides."""
+
+
+def base_path(journal: Journal, account_id: int, catalog_id: int, mapping: str, export: str = "") -> Path:
+    """Where the values are kept that sheet and catalog last agreed on; of an exported workbook (`export`) apart."""
+    folder = journal.folder / "base"
+    if not export:
+        return bases.path_of(folder, account_id, catalog_id, mapping)
+    return bases.path_of(folder / "exports", account_id, catalog_id, f"{mapping} {export}")
 
 
 def _pending_path(journal: Journal, plan: Plan, digest: str) -> Path:
@@ -78,8 +85,12 @@ def keep_pending(journal: Journal, plan: Plan, base: Base) -> None:
     or after a run that was cut off."""
     path = _pending_path(journal, plan, plan.digest)
     bases.save(base, path)
-    for old in path.parent.iterdir():
-        if old.stat().st_mtime < journal.now_at() - PENDING_S:
+    _forget_old(path.parent, journal.now_at() - PENDING_S)
+
+
+def _forget_old(folder: Path, before_at: int) -> None:
+    for old in folder.iterdir():
+        if old.stat().st_mtime < before_at:
             old.unlink(missing_ok=True)
 
 
@@ -93,7 +104,7 @@ def hand_over(journal: Journal, whole: Plan, part: Plan, decided: Iterable[Writt
 
 def base_path_of(journal: Journal, plan: Plan) -> Path:
     """Where the base of a plan's mapping is kept."""
-    return base_path(journal, plan.account_id, plan.catalog_id, plan.mapping)
+    return base_path(journal, plan.account_id, plan.catalog_id, plan.mapping, plan.export)
 
 
 def remember(
@@ -112,11 +123,13 @@ def remember(
     new options got their ids since.
     """
     pending = _pending_path(journal, plan, digest or plan.digest)
-    path = base_path(journal, plan.account_id, plan.catalog_id, plan.mapping)
+    path = base_path_of(journal, plan)
     known = [base for base in (bases.load(pending)[0], bases.load(path)[0]) if base is not None]
     base = known[0] if known else Base.empty()
     bases.save(base.patched(threeway.written(plan, results, wanted, base.crm.columns, stored)), path)
     pending.unlink(missing_ok=True)
+    if plan.export:
+        _forget_old(path.parent, journal.now_at() - EXPORT_S)
 
 
 def _with_options(run: Run, client: Client, journal: Journal, options: WriteOptions) -> Run:

@@ -20,6 +20,7 @@ import pandas as pd
 from catalogsync import tables
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Since
+from catalogsync.keys import alternative_keys
 from catalogsync.model import NAME, Add, Change, Column, Delete, Result, Schema, Update
 from catalogsync.plan import Plan
 from catalogsync.readback import written_by
@@ -149,7 +150,7 @@ def holders_of(elements: pd.DataFrame, plan: Plan, columns: Sequence[Column]) ->
     by_key = {column.key: column for column in columns}
     keys = tuple(tuple(by_key[key] for key in entry) for entry in plan.key_columns if set(entry) <= set(by_key))
     holders: dict[str, list[int]] = {}
-    for texts in tables.alternative_keys(elements, keys):
+    for texts in alternative_keys(elements, keys):
         for id_, key in zip(elements.index, texts, strict=True):
             if key:
                 holders.setdefault(str(key), []).append(int(id_))

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from catalogsync import runs, tables
 from catalogsync.api.client import Client
 from catalogsync.errors import Problem
+from catalogsync.keys import key_text
 from catalogsync.model import Add, Delete, Schema, Update
 from catalogsync.plan import Plan
 from catalogsync.wording import captions_of
@@ -37,7 +38,7 @@ def _elements(made: Plan, schema: Schema, client: Client) -> Iterable[Problem]:
         return
     found = client.elements_by_ids(schema, (), list(touched)).set_index("id")
     for id_, change in touched.items():
-        where = made.address(change.row) if isinstance(change, Update) and change.row else tables.key_text(change.key)
+        where = made.address(change.row) if isinstance(change, Update) and change.row else key_text(change.key)
         if id_ not in found.index:
             yield Problem(where, f"element {id_} was deleted")
         elif found.at[id_, "updated_at"] != change.updated_at:
@@ -48,4 +49,4 @@ def _taken_keys(made: Plan, schema: Schema, client: Client) -> Iterable[Problem]
     """Adds whose key an element holds that is newer than the plan."""
     added = [change for change in made.changes if isinstance(change, Add)]
     for key, id_ in runs.keys_taken(made, added, schema, client).items():
-        yield Problem(tables.key_text(key), f"was added meanwhile, as element {id_}")
+        yield Problem(key_text(key), f"was added meanwhile, as element {id_}")

@@ -37,6 +37,7 @@ from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.errors import GuardRefused, Problem, RowsRejected, Spot, StalePlan, UserError
 from catalogsync.journal import Journal, Run
+from catalogsync.keys import key_text
 from catalogsync.mapping import resolve
 from catalogsync.mappingfile import MappingFile, load_mapping
 from catalogsync.model import Add, Catalog, Ceiling, Column, Schema, Update
@@ -76,7 +77,6 @@ class Planned:
     """A plan, and what an apply in the same run can use again.
 
     `base` is what sheet and catalog agree on as far as nothing is written, `wanted` the rows that were planned from.
-    `is_part`: the sheet is a part of a catalog, so that its size says nothing about the next one's.
     """
 
     plan: Plan
@@ -84,7 +84,6 @@ class Planned:
     sheet_facts: Mapping[str, str]
     base: Base
     wanted: pd.DataFrame
-    is_part: bool = False
 
 
 def plan(
@@ -126,20 +125,22 @@ def plan_of(
     prepare: Callable[[Schema], object] | None = None,
 ) -> Planned:
     """As `plan`, of a sheet that has been read and a mapping that fits it."""
-    desired = tables.desired_table(sheet, mapping)
+    export = exported.export_of(sheet, schema)
+    mapping = export.mapping(mapping)
+    desired = tables.desired_table(sheet, mapping, export.carried)
     if prepare:
         prepare(schema)
     watch.step(f"Fetching {schema.catalog_name}", None)
     made_at = client.server_now_at()
     elements = _fetch(client, journal, schema, tables.wanted_columns(mapping.columns), watch)
-    elsewhere = exported.other_catalog(sheet, schema)
-    row_ids = desired.element_ids.iloc[:0] if elsewhere else desired.element_ids
+    row_ids = desired.element_ids if export.name else desired.element_ids.iloc[:0]
     existing = tables.existing_table(elements, mapping, desired.seen, row_ids)
 
     def address(row: int) -> str:
         return f"{_source(sheet)}{row}"
 
-    known, lack = bases.load(runs.base_path(journal, schema.account_id, schema.catalog_id, mapping.name))
+    stored, lack = bases.load(runs.base_path(journal, schema.account_id, schema.catalog_id, mapping.name, export.name))
+    known, lack = export.base(stored, lack, desired.table, mapping)
     wanted, shared = tables.without_shared(desired, existing, address)
     met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     wanted, existing = met.desired, dataclasses.replace(existing, table=met.existing)
@@ -151,8 +152,7 @@ def plan_of(
     if not client.capabilities.keeps_repeated_hours:
         wanted, second = tables.without_second_times(wanted, mapping, schema.timezone, address)
     sought = dataclasses.replace(desired, seen=desired.seen.append(meant))
-    is_part = sheet.element_ids is not None and sheet.element_ids.is_part
-    missing, notes = _missing(mapping, sought, existing, known, options, is_part=is_part)
+    missing, notes = _missing(mapping, sought, existing, known, options, is_part=export.is_part)
     diff = differ.diff(wanted, existing.table, mapping, missing, known)
     changes, shown = diff.changes, _shown(mapping, schema)
     new_options = newoptions.needed(changes, shown)
@@ -172,7 +172,8 @@ def plan_of(
     matched = existing.table["id"][threeway.is_in(existing.table.index, wanted.index)]
     updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
     last_run = guards.LastRun(*journal.last_sheet(schema.account_id, schema.catalog_id, mapping.name))
-    last_run = guards.LastRun() if is_part else last_run
+    if export.name:
+        last_run = guards.LastRun() if known is None or export.is_part else _last_run(known)
     alarms = guards.alarms(
         wanted,
         existing.table,
@@ -214,14 +215,21 @@ def plan_of(
             *newoptions.look_alikes(changes, shown, mapping.columns, address),
             *exported.added_beside(added, row_ids, existing.ids, address),
         ),
-        notes=(*elsewhere, *held_notes, *notes, *_without_base(mapping, lack, options), *_unknown_types(mapping)),
+        notes=(
+            *export.notes,
+            *held_notes,
+            *notes,
+            *_without_base(mapping, lack, options),
+            *_unknown_types(mapping),
+        ),
         guards={**mapping.guards, **options.ceilings},
         alarms=alarms,
         clashes=(*diff.clashes, *met.clashes),
         options=new_options,
+        export=export.name,
     )
     agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
-    return Planned(made, schema, sheet.facts, agreed, wanted, is_part)
+    return Planned(made, schema, sheet.facts, agreed, wanted)
 
 
 def sheet_warnings(sheet: Sheet, desired: tables.Desired, mapping: SheetMapping) -> Iterable[Problem]:
@@ -255,6 +263,12 @@ def _shown(mapping: SheetMapping, schema: Schema) -> dict[str, Shown]:
         column.key: shown_as(column, schema, titles.get(column.key, ""))
         for column in tables.wanted_columns(mapping.columns)
     }
+
+
+def _last_run(exported_base: Base) -> guards.LastRun:
+    """What an export was like when it was made, in the place of the sheet of the last run."""
+    keys = exported_base.keys[(exported_base.keys != "").to_numpy(bool)]
+    return guards.LastRun(len(exported_base.ids), keys.nunique())
 
 
 def _missing(
@@ -308,7 +322,7 @@ def _rekeyed(met: threeway.Met, desired: tables.Desired, address: Callable[[int]
     return [
         Problem(
             address(int(rows[key])),
-            f"element {id_} had the key {fields.quoted(tables.key_text(str(key)))}, now it has none of its own",
+            f"element {id_} had the key {fields.quoted(key_text(str(key)))}, now it has none of its own",
             "it is not touched, and no other is added; give it its key in the catalog, or delete it there",
             (Spot(int(rows[key])),),
         )
@@ -331,8 +345,8 @@ def _unknown_types(mapping: SheetMapping) -> Iterable[str]:
 def _shared_elsewhere(existing: tables.Existing, desired: tables.Desired) -> Iterable[Problem]:
     """Keys that several elements hold and no row asks for: nothing is done, but a person should know."""
     for key, ids in existing.shared.items():
-        if key not in desired.seen:
-            what = f"{len(ids)} elements hold the key {fields.quoted(tables.key_text(key))}: {', '.join(map(str, ids))}"
+        if key not in desired.seen or key in desired.untouched:
+            what = f"{len(ids)} elements hold the key {fields.quoted(key_text(key))}: {', '.join(map(str, ids))}"
             yield Problem("", what, "none is touched")
 
 
@@ -375,7 +389,7 @@ def apply(
         done = newoptions.with_ids(made, report.options)
         wanted = newoptions.rows_with_ids(planned.wanted, report.options) if planned else None
         runs.remember(journal, done, report.results, stored, wanted=wanted, digest=made.digest)
-        if planned and not planned.is_part and not report.stopped_by:
+        if planned and not made.export and not report.stopped_by:
             journal.remember_sheet(made)
 
     return writer.apply(
@@ -392,7 +406,7 @@ def remember(planned: Planned, journal: Journal) -> None:
     """Keep what sheet and catalog agree on where there was nothing to write, as the base of the next run."""
     runs.keep_pending(journal, planned.plan, planned.base)
     runs.remember(journal, planned.plan, (), {})
-    if not planned.is_part:
+    if not planned.plan.export:
         journal.remember_sheet(planned.plan)
 
 

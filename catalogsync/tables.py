@@ -18,14 +18,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from catalogsync import exported, fields, model
+from catalogsync.carried import Carried
 from catalogsync.errors import Problem, SheetError, Spot
+from catalogsync.exported import ExportedColumn
+from catalogsync.keys import alternative_keys, key_text, row_keys
 from catalogsync.reader import Sheet
 
 Bools = NDArray[np.bool_]
 Places = NDArray[np.intp]
-
-_PART = "\x1f"
-"""Stands between the parts of a composite key, and n times before the key of the n-th further alternative."""
 
 _FULL_ADDRESSES = 5
 """So many of the places of a repeated key are told as addresses."""
@@ -39,6 +39,7 @@ class Desired:
     `key_rows` maps the keys of rows that were not skipped to the row or line where each stands first.
     `unreadable_rows` counts the rows whose key could not be read; while there are any, nothing is missing.
     `element_ids` maps keys, as in `key_rows`, to the elements that their rows were exported from, where that is known.
+    `untouched` are the keys of rows that say in every cell what was exported.
     """
 
     table: pd.DataFrame
@@ -50,6 +51,7 @@ class Desired:
     rejected_rows: int
     unreadable_rows: int
     element_ids: pd.Series
+    untouched: pd.Index
 
 
 @dataclass(frozen=True)
@@ -70,30 +72,6 @@ class Existing:
     max_updated_at: int
 
 
-def key_text(key: str) -> str:
-    """A key as a person reads it."""
-    return " + ".join(part for part in key.split(_PART) if part)
-
-
-def row_keys(table: pd.DataFrame, keys: tuple[tuple[model.Column, ...], ...]) -> pd.Series:
-    """The key of each row: that of the first alternative whose columns are all filled, "" where none is."""
-    found = pd.Series("", index=table.index, dtype="str")
-    for texts in alternative_keys(table, keys):
-        found = found.where(found != "", texts)
-    return found
-
-
-def alternative_keys(table: pd.DataFrame, keys: tuple[tuple[model.Column, ...], ...]) -> Iterator[pd.Series]:
-    """For each alternative the key it would give each row, "" where one of its columns is empty."""
-    for rank, columns in enumerate(keys):
-        parts = [table[column.key] for column in columns]
-        text = parts[0] if rank == 0 else _PART * rank + parts[0]
-        for part in parts[1:]:
-            text = text + _PART + part
-        is_filled = np.logical_and.reduce([(part != "").to_numpy(bool) for part in parts])
-        yield text.where(is_filled, "")
-
-
 def _texts(column: pd.Series, places: Places) -> list[str]:
     return [str(text) for text in column.iloc[places]]
 
@@ -110,6 +88,7 @@ class _Rows:
     readable: Bools
     rejected: list[Problem]
     warnings: list[Problem]
+    exported: dict[str, ExportedColumn]
     dropped_rows: int = 0
 
     def reject(
@@ -120,6 +99,11 @@ class _Rows:
         self.good &= ~bad
         if is_key:
             self.readable &= ~bad
+
+    def pass_over(self, some: Bools) -> None:
+        """Take rows for nothing: they are no products to be sent, and nothing is wrong with them."""
+        self.dropped_rows += int((some & self.good).sum())
+        self.good &= ~some
 
     def warn(self, odd: Bools, column: model.Column, tell: Callable[[str], fields.CellError]) -> None:
         """Note what is odd in a column without rejecting the rows."""
@@ -139,14 +123,19 @@ class _Rows:
         return Spot(int(self.sheet.rows[position]), column.position)
 
 
-def desired_table(sheet: Sheet, mapping: model.Mapping) -> Desired:
+def desired_table(sheet: Sheet, mapping: model.Mapping, carried: Carried | None = None) -> Desired:
     """The desired table of a sheet, and every row's problem with its address.
+
+    A cell that still says what was exported, as `carried` has it, means the value that it was made of. A row of which
+    all cells do has no problem: what is wrong with it is so in the catalog.
 
     Raises SheetError where a column as a whole makes no sense (mixed currencies). A mapping without keys, as far as it
     could be resolved, says what is wrong with the cells; none of its rows has a key then.
     """
     count = len(sheet.cells)
-    rows = _Rows(sheet, np.ones(count, dtype=bool), np.ones(count, dtype=bool), [], [])
+    held = {column.key: exported.exported_column(sheet, column, carried) for column in mapping.columns}
+    known = {key: column for key, column in held.items() if column is not None}
+    rows = _Rows(sheet, np.ones(count, dtype=bool), np.ones(count, dtype=bool), [], [], known)
     key_columns = {column.key for alternative in mapping.keys for column in alternative}
     _reject_unread_cells(rows, mapping, key_columns)
     if problems := mixed_currencies(sheet, mapping):
@@ -157,11 +146,12 @@ def desired_table(sheet: Sheet, mapping: model.Mapping) -> Desired:
         {column.key: _read_column(rows, column, is_key=column.key in key_columns) for column in mapping.columns}
     )
     keys = row_keys(table, mapping.keys)
+    untouched = _untouched(table, mapping, known)
     if mapping.keys:
-        _reject_keyless(rows, mapping, keys)
+        _reject_keyless(rows, mapping, keys, untouched)
         if len(mapping.keys) > 1:
             _reject_crossed(rows, mapping, keys, list(alternative_keys(table, mapping.keys)))
-        _reject_repeats(rows, mapping, keys)
+        _reject_repeats(rows, mapping, keys, untouched)
     is_first = rows.readable & (keys != "").to_numpy(bool)
     is_first[is_first] = ~keys[is_first].duplicated().to_numpy(bool)
     table["row"] = sheet.rows
@@ -177,7 +167,17 @@ def desired_table(sheet: Sheet, mapping: model.Mapping) -> Desired:
         rejected_rows=int((~rows.good).sum()) - rows.dropped_rows + lost_records,
         unreadable_rows=int((~rows.readable).sum()) + lost_records,
         element_ids=exported.element_ids(sheet, keys, is_first),
+        untouched=pd.Index(keys[untouched & is_first], dtype="str"),
     )
+
+
+def _untouched(table: pd.DataFrame, mapping: model.Mapping, known: dict[str, ExportedColumn]) -> Bools:
+    """Which rows say in every cell what was exported."""
+    if any(column.key not in known for column in mapping.columns):
+        return np.zeros(len(table), dtype=bool)
+    same = [(table[key].array == column.values.array) for key, column in known.items()]
+    made: Bools = np.logical_and.reduce(same)
+    return made
 
 
 def _skipped_keys(sheet: Sheet, mapping: model.Mapping) -> pd.Index:
@@ -195,8 +195,15 @@ def _reject_unread_cells(rows: _Rows, mapping: model.Mapping, key_columns: set[s
     """What the reader could not read faithfully counts where the mapping uses it."""
     used = {column.position for column in mapping.columns}
     key_places = {column.position for column in mapping.columns if column.key in key_columns}
+    as_exported = {c.position: rows.exported[c.key].is_same for c in mapping.columns if c.key in rows.exported}
+    no_rows = np.zeros(len(rows.good), dtype=bool)
     for problem in rows.sheet.problems:
         if problem.column is not None and problem.column not in used:
+            continue
+        if (
+            problem.position is not None
+            and as_exported.get(-1 if problem.column is None else problem.column, no_rows)[problem.position]
+        ):
             continue
         where, spot = rows.sheet.address_of(problem), Spot(problem.row, problem.column)
         rows.rejected.append(Problem(where, problem.what, problem.hint, (spot,)))
@@ -209,9 +216,12 @@ def _reject_unread_cells(rows: _Rows, mapping: model.Mapping, key_columns: set[s
 def _read_column(rows: _Rows, column: model.Column, *, is_key: bool) -> pd.Series:
     """One column as canonical text; cells that cannot be read reject their rows and come out empty."""
     cells = rows.sheet.cells[column.position]
+    exported = rows.exported.get(column.key)
+    is_same = exported.is_same if exported else np.zeros(len(cells), dtype=bool)
     problems = [p for p in rows.sheet.problems if p.column in (None, column.position)]
     unread = np.zeros(len(cells), dtype=bool)
     unread[[p.position for p in problems if p.position is not None]] = True
+    unread &= ~is_same
     if unread.any():
         cells = cells.mask(unread, "")
     if column.decimal == "," and column.position in rows.sheet.numbers:  # number cells have a point in any language
@@ -219,15 +229,17 @@ def _read_column(rows: _Rows, column: model.Column, *, is_key: bool) -> pd.Serie
         cells = cells.where(~is_number, cells.str.replace(".", ",", regex=False))
     values, errors = fields.parse_column(cells, column)
     if errors:
-        wrong = cells.isin(list(errors)).to_numpy(bool)
+        wrong = cells.isin(list(errors)).to_numpy(bool) & ~is_same
         as_it_stands = {text.replace(",", "."): error for text, error in errors.items()} | errors
         rows.reject(wrong, column, as_it_stands.__getitem__, is_key=is_key)
         unread |= wrong
+    if exported:
+        values = values.where(~is_same, exported.values)
     if column.blank == "error":
-        blank = (values == "").to_numpy(bool) & ~unread
+        blank = (values == "").to_numpy(bool) & ~unread & ~is_same
         rows.reject(blank, column, lambda _: fields.CellError("is empty", "`blank: error` refuses that"), is_key=is_key)
     if column.type not in fields.PARSERS:
-        damaged = _matches(cells, fields.DAMAGED_CODE)
+        damaged = _matches(cells, fields.DAMAGED_CODE) & ~is_same
         if is_key:
             rows.reject(damaged, column, _damaged, is_key=True)
         else:
@@ -264,8 +276,10 @@ def mixed_currencies(sheet: Sheet, mapping: model.Mapping) -> list[Problem]:
     return problems
 
 
-def _reject_keyless(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> None:
+def _reject_keyless(rows: _Rows, mapping: model.Mapping, keys: pd.Series, untouched: Bools) -> None:
     keyless = (keys == "").to_numpy(bool)
+    rows.pass_over(keyless & untouched)
+    keyless = keyless & ~untouched
     headers = " or ".join(" + ".join(column.header for column in entry) for entry in mapping.keys)
     tell = fields.CellError("the key is empty", f"a product is identified by {headers}")
     rows.reject(keyless & rows.readable, mapping.keys[0][0], lambda _: tell, is_key=True)
@@ -293,10 +307,17 @@ def _crossed(text: str) -> fields.CellError:
     return fields.CellError("another row means the same product by another key", "none of them is taken")
 
 
-def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> None:
-    """Rows with the same key: all refused, or all but the first or last, as the mapping says."""
+def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series, untouched: Bools) -> None:
+    """Rows with the same key: all refused, or all but the first or last, as the mapping says.
+
+    Rows of an export that nobody touched are passed over: in the catalog several elements have that key.
+    """
     counted = keys.where(rows.readable, "")
-    repeated = counted.duplicated(keep=False).to_numpy(bool) & rows.readable
+    touched = set(counted[~untouched])
+    as_exported = counted.duplicated(keep=False) & (counted != "") & ~counted.isin(touched)
+    rows.pass_over(as_exported.to_numpy(bool))
+    counted = counted.where(~as_exported, "")
+    repeated = (counted.duplicated(keep=False) & (counted != "")).to_numpy(bool) & rows.readable
     if not repeated.any():
         return
     column = mapping.keys[0][0]
@@ -313,11 +334,10 @@ def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> Non
             rows.rejected.append(Problem(rows.sheet.address(positions[0], column.position), what, hint, spots))
         rows.good &= ~repeated
         return
-    dropped = counted.duplicated(keep=mapping.duplicates).to_numpy(bool) & rows.readable
+    dropped = (counted.duplicated(keep=mapping.duplicates) & (counted != "")).to_numpy(bool) & rows.readable
     tell = fields.CellError("a row with this key is already taken", f"`duplicates: {mapping.duplicates}`")
     rows.warn(dropped, column, lambda _: tell)
-    rows.dropped_rows = int((dropped & rows.good).sum())
-    rows.good &= ~dropped
+    rows.pass_over(dropped)
 
 
 def _all_places(sheet: Sheet, positions: Sequence[int], column: model.Column) -> str:
@@ -460,10 +480,15 @@ def without_second_times(
 def without_shared(
     desired: Desired, existing: Existing, source: Callable[[int], str]
 ) -> tuple[pd.DataFrame, list[Problem]]:
-    """The desired table less the rows whose key does not identify one element, and a problem for each of them."""
+    """The desired table less the rows whose key does not identify one element, and a problem for each of them.
+
+    A row of an export that nobody touched is no problem.
+    """
     shared = desired.table.index.isin(list(existing.shared))
     problems = []
     for key, row in zip(desired.table.index[shared], desired.table["row"][shared], strict=True):
+        if key in desired.untouched:
+            continue
         ids = ", ".join(map(str, existing.shared[key]))
         several = len(existing.shared[key]) > 1
         what = f"{len(existing.shared[key])} elements hold" if several else "another row means the element of"

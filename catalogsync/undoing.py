@@ -18,11 +18,11 @@ from catalogsync import fields, tables
 from catalogsync.api.client import Client
 from catalogsync.errors import Problem
 from catalogsync.journal import Operation, OptionsOperation, Run
+from catalogsync.keys import key_text
 from catalogsync.model import FACTS, NAME, Add, Change, Column, Delete, Schema, Update
 from catalogsync.plan import Plan, Shown, counts_of
 from catalogsync.readback import kind_of_difference, written_by
 from catalogsync.settling import holders_of
-from catalogsync.tables import key_text
 from catalogsync.wording import in_words, shown_as, title_of
 
 SCALARS = frozenset({"org_legal_name", "tracking_data"})

@@ -2,6 +2,7 @@
 
 A workbook has the products, the options of their fields, and a tab that tells what it is. The last column of the
 products is hidden and holds the elements' ids: its header tells the reader that the sheet is an export, and of what.
+A hidden tab carries the values as they were (carried.py).
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ import xlsxwriter
 from xlsxwriter.utility import xl_range_abs
 from xlsxwriter.worksheet import Worksheet
 
-from catalogsync import __version__, exportcells
+from catalogsync import __version__, carried, exportcells
 from catalogsync.errors import UserError
 from catalogsync.model import Column
 from catalogsync.outfile import new_workbook, replacing
-from catalogsync.reader.own import id_header
+from catalogsync.reader.own import VALUES_TAB, id_header
 from catalogsync.reader.textmark import with_text_mark
 
 OPTIONS_TAB, ABOUT_TAB = "Options", "About"
@@ -71,6 +72,8 @@ def write_xlsx(
             _add_lists(products, columns, tabs[-1], with_options)
         tabs.append(book.add_worksheet(_beside(products, ABOUT_TAB)))
         _write_about(book, tabs[-1], about, len(elements))
+        tabs.append(book.add_worksheet(VALUES_TAB))
+        _write_values(tabs[-1], elements, columns, about)
         if is_protected:
             for tab in tabs:
                 tab.protect("", _ALLOWED if tab is products else {})
@@ -177,6 +180,15 @@ def _write_about(book: xlsxwriter.Workbook, sheet: Worksheet, about: About, coun
         sheet.write_string(row, 1, text)
 
 
+def _write_values(sheet: Worksheet, elements: pd.DataFrame, columns: Sequence[Column], about: About) -> None:
+    """The values as the catalog holds them, so that edits are told from those made in the catalog meanwhile."""
+    sheet.very_hidden()
+    facts = {"account_id": about.account_id, "catalog_id": about.catalog_id, "made_at": about.made_at}
+    lines = carried.lines_of(elements, columns, **facts)
+    for row, line in enumerate(lines):
+        sheet.write_string(row, 0, line)
+
+
 def _about_lines(about: About, count: int) -> Iterator[tuple[str, str]]:
     made = datetime.fromtimestamp(about.made_at, UTC)
     zone = "UTC"
@@ -196,6 +208,11 @@ def _about_lines(about: About, count: int) -> Iterator[tuple[str, str]]:
     yield "Cells", "Only the cells that you change are sent. A row that you add is a new product."
     yield "Rows", "A row that you delete changes nothing, unless the mapping says otherwise (`missing:`)."
     yield "Hidden column", "It holds the products' ids, so that one whose key you change stays the same product."
+    yield (
+        "Hidden tab",
+        "It holds the values as they were, so that your edits are told from those made in the catalog meanwhile. "
+        "If it is gone or was changed, the import compares the cells with the catalog as they are, and says so.",
+    )
 
 
 def tab_name(title: str) -> str:

@@ -20,6 +20,8 @@ TIERS: tuple[tuple[str, ...], ...] = (
         "base",
         "fields",
         "grouping",
+        "keys",
+        "carried",
         "plan",
         "reader",
         "state",

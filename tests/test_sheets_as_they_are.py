@@ -13,6 +13,7 @@ import pytest
 
 from catalogsync import fields, tables
 from catalogsync.errors import SheetError
+from catalogsync.keys import row_keys
 from catalogsync.mapping import resolve
 from catalogsync.mappingfile import load_mapping
 from catalogsync.model import Column, Field, Schema
@@ -374,7 +375,7 @@ def _read(case: Case) -> tuple[Sheet, dict[str, pd.Series], set[str], tables.Des
     columns = {column.field.name if column.field else "name": column for column in mapping.columns}
     texts = {name: _texts(sheet, column) for name, column in columns.items()}
     table = pd.DataFrame({column.key: texts[name] for name, column in columns.items()})
-    keys = set(tables.row_keys(table, mapping.keys)) - {""}
+    keys = set(row_keys(table, mapping.keys)) - {""}
     return sheet, texts, keys, tables.desired_table(sheet, mapping)
 
 

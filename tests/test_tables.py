@@ -12,6 +12,7 @@ import pytest
 
 from catalogsync import model, tables
 from catalogsync.errors import Problem, SheetError
+from catalogsync.keys import key_text
 from catalogsync.model import Column, Field, Mapping
 from catalogsync.reader import CellProblem, Sheet
 from catalogsync.tables import Desired, Existing, desired_table, existing_table
@@ -131,7 +132,7 @@ def test_the_first_filled_alternative_is_the_key() -> None:
     mapping = _alternatives((CODE,), (EAN,), columns=[CODE, EAN])
     made = desired_table(sheet(HEADERS, ("7", "", "", "", "40"), ("", "", "", "", "41"), ("", "", "", "", "")), mapping)
     assert list(made.table.index) == ["7", "\x1f41"]
-    assert [tables.key_text(key) for key in made.table.index] == ["7", "41"]
+    assert [key_text(key) for key in made.table.index] == ["7", "41"]
     assert [str(problem) for problem in made.rejected] == [
         "prices.csv:4 (Code): the key is empty (a product is identified by Code or EAN)"
     ]
@@ -160,7 +161,7 @@ def test_a_composite_key_needs_all_its_parts() -> None:
     mapping = _alternatives((CODE, EAN), columns=[CODE, EAN])
     rows = [("7", "", "", "", "40"), ("7", "", "", "", "41"), ("7", "", "", "", "")]
     made = desired_table(sheet(HEADERS, *rows), mapping)
-    assert [tables.key_text(key) for key in made.table.index] == ["7 + 40", "7 + 41"]
+    assert [key_text(key) for key in made.table.index] == ["7 + 40", "7 + 41"]
     assert [problem.hint for problem in made.rejected] == ["a product is identified by Code + EAN"]
 
 

@@ -88,7 +88,7 @@ def test_a_workbook_as_calamine_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "products.xlsx"
     workbook.write_xlsx(path, _elements(COLUMNS, FULL, SPARSE), COLUMNS, ABOUT)
     book = CalamineWorkbook.from_path(path)
-    assert book.sheet_names == ["Products", "Options", "About"]
+    assert book.sheet_names == ["Products", "Options", "About", "catalogsync values"]
     assert [row[:-1] for row in book.get_sheet_by_index(0).to_python()[1:]] == [
         [
             "007",
@@ -212,7 +212,7 @@ def test_a_catalog_that_is_called_like_one_of_our_tabs_keeps_its_name(tmp_path: 
     workbook.write_xlsx(path, _elements(columns, ("1", "51")), columns, dataclasses.replace(ABOUT, catalog_name=title))
     names = CalamineWorkbook.from_path(path).sheet_names
     assert names[0] == title
-    assert len({name.casefold() for name in names}) == 3
+    assert len({name.casefold() for name in names}) == 4
     assert read_sheet(path).headers == ("Code", "Colour")
     book = openpyxl.load_workbook(path)
     assert book.worksheets[0].data_validations.dataValidation[0].formula1 == f"'{names[1]}'!$A$2:$A$4"
@@ -238,7 +238,7 @@ def test_a_catalog_that_is_called_like_one_of_our_tabs_keeps_its_name(tmp_path: 
 def test_a_tab_is_named_as_a_workbook_allows(tmp_path: Path, title: str, tab: str) -> None:
     path = tmp_path / "products.xlsx"
     workbook.write_xlsx(path, _elements((NAME,), ("Oak",)), (NAME,), dataclasses.replace(ABOUT, catalog_name=title))
-    assert CalamineWorkbook.from_path(path).sheet_names == [tab, "About"]
+    assert CalamineWorkbook.from_path(path).sheet_names == [tab, "About", "catalogsync values"]
 
 
 # --- csv -----------------------------------------------------------------------------------------------------

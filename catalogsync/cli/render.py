@@ -15,12 +15,12 @@ from catalogsync.cli import printable
 from catalogsync.errors import Problem
 from catalogsync.fields import quoted
 from catalogsync.grouping import MOST_ALONE, grouped
+from catalogsync.keys import key_text
 from catalogsync.model import AddedOptions, Change, Delete
 from catalogsync.plan import Plan, kind_of
 from catalogsync.plantext import clash_sections, lines_of, requests_words, summary
 from catalogsync.readback import Difference
 from catalogsync.runs import Recovered
-from catalogsync.tables import key_text
 from catalogsync.wording import in_words, title_of
 from catalogsync.writer import Report
 

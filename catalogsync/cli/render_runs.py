@@ -23,9 +23,9 @@ from catalogsync.cli.render import (
 from catalogsync.errors import Problem
 from catalogsync.fields import quoted
 from catalogsync.journal import Operation, OptionsOperation, Run
+from catalogsync.keys import key_text
 from catalogsync.plan import change_record, kind_of
 from catalogsync.plantext import lines_of, review_lines, source_words, summary
-from catalogsync.tables import key_text
 from catalogsync.undoing import TakenBack
 from catalogsync.wording import title_of
 

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from catalogsync.reader.sheet import ElementIds, ReadOptions, Sheet, tidy_header
 
+VALUES_TAB: Final = "catalogsync values"
+"""The hidden tab of the values that were exported (carried.py)."""
+
 _HEADER: Final = re.compile(r"catalogsync id ([1-9]\d{0,17})/([1-9]\d{0,17})( \(part\))?")
 _ID = r"[1-9]\d{0,17}"
 

@@ -11,7 +11,7 @@ import itertools
 import zipfile
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -58,7 +58,9 @@ def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collectio
     try:
         with open_book(path, kind) as workbook:
             tab, sheet, chosen = _choose_tab(path, workbook, options, expect)
-            return _read_tab(path, kind, tab, sheet, chosen, _marks(path, kind, workbook, tab), options, expect)
+            table = _read_tab(path, kind, tab, sheet, chosen, _marks(path, kind, workbook, tab), options, expect)
+            is_export = own.header_of([table.headers]) is not None
+            return replace(table, carried=_carried(workbook)) if is_export else table
     except (calamine.PasswordError, XlsEncryptedError) as error:
         raise encrypted(path) from error
     except (
@@ -89,6 +91,14 @@ def _marks(path: Path, kind: str, workbook: Workbook, tab: str) -> Marks:
     if isinstance(workbook, XlsBook):
         return workbook.marks(tab)
     return ods_marks(path, tab) if kind == ODS else xlsx_marks(path, tab)
+
+
+def _carried(workbook: Workbook) -> tuple[str, ...]:
+    """The lines of the values that an export carries; none where that tab is gone."""
+    if own.VALUES_TAB not in workbook.sheet_names:
+        return ()
+    rows = workbook.get_sheet_by_name(own.VALUES_TAB).iter_rows()
+    return tuple(cell_text(row[0]) for row in rows if row)
 
 
 def _visible_tabs(workbook: Workbook) -> list[str]:
