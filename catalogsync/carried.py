@@ -35,14 +35,16 @@ _MOST_LINE_BYTES = 1 << 28
 class Carried:
     """`values` holds canonical text by column key, its index the ids of all elements that were exported.
 
-    `export` is the name of this one export, made of what it carries; `made_at` in Unix seconds. `captions` are those
-    of the fields' options then, by column key and option id: one may be called otherwise when the workbook comes back.
+    `export` is the name of this one export, made of what it carries; `made_at` in Unix seconds; `is_part`: elements
+    were left out. `captions` are those of the fields' options then, by column key and option id: one may be called
+    otherwise when the workbook comes back.
     """
 
     export: str
     account_id: int
     catalog_id: int
     made_at: int
+    is_part: bool
     values: pd.DataFrame
     captions: Mapping[str, Mapping[int, str]]
 
@@ -52,16 +54,22 @@ class DamagedValues(ValueError):
 
 
 def lines_of(
-    elements: pd.DataFrame, columns: Sequence[Column], *, account_id: int, catalog_id: int, made_at: int
+    elements: pd.DataFrame,
+    columns: Sequence[Column],
+    *,
+    account_id: int,
+    catalog_id: int,
+    made_at: int,
+    is_part: bool = False,
 ) -> list[str]:
     """The cells of the tab, one below the other. `elements` has ``id`` and canonical text by column key."""
     captions = {column.key: dict(column.field.enums) for column in columns if column.field and column.field.enums}
-    about = {"account_id": account_id, "catalog_id": catalog_id, "made_at": made_at, "captions": captions}
+    about = {"account_id": account_id, "catalog_id": catalog_id, "made_at": made_at, "is_part": is_part}
     keys = list(dict.fromkeys(column.key for column in columns))
     packer = zlib.compressobj(3)
     digest = hashlib.sha256()
     packed = []
-    for line in _json_lines(elements, {**about, "keys": keys}, keys):
+    for line in _json_lines(elements, {**about, "captions": captions, "keys": keys}, keys):
         digest.update(line)
         packed.append(packer.compress(line))
     packed.append(packer.flush())
@@ -102,7 +110,7 @@ def values_in(lines: Sequence[str]) -> Carried:
             for key, some in about["captions"].items()
         }
         account_id, catalog_id, made_at = (int(about[name]) for name in ("account_id", "catalog_id", "made_at"))
-        return Carried(checksum[:16], account_id, catalog_id, made_at, values, captions)
+        return Carried(checksum[:16], account_id, catalog_id, made_at, about["is_part"] is True, values, captions)
     except (ValueError, TypeError, AttributeError, LookupError, StopIteration, RecursionError, OverflowError) as error:
         raise DamagedValues from error
     except (zlib.error, binascii.Error, pa.ArrowException) as error:

@@ -70,26 +70,27 @@ class Export:
 
 
 def export_of(sheet: Sheet, schema: model.Schema) -> Export:
-    """What a sheet is as an export of this catalog."""
-    made = sheet.element_ids
+    """What a sheet is as an export of this catalog: told by its column of ids, or by the values that it carries."""
+    ids, carried, state = sheet.element_ids, None, "is gone"
+    if sheet.carried:
+        try:
+            carried = values_in(sheet.carried)
+        except DamagedValues:
+            state = "was changed"
+    made = ids or carried
     if made is None:
         return Export()
-    if (made.account_id, made.catalog_id) != (schema.account_id, schema.catalog_id):
+    here = (schema.account_id, schema.catalog_id)
+    if (made.account_id, made.catalog_id) != here:
         where = f"catalog {made.catalog_id} of account {made.account_id}"
         note = f"the sheet was exported from {where}: its rows are told by their keys alone"
         return Export(is_part=made.is_part, notes=(note,))
-    is_there, carried = "is gone", None
-    if sheet.carried:
-        try:
-            carried, is_there = values_in(sheet.carried), ""
-        except DamagedValues:
-            is_there = "was changed"
-    if carried and (carried.account_id, carried.catalog_id) != (made.account_id, made.catalog_id):
-        carried, is_there = None, "is of another export"
+    if carried and (carried.account_id, carried.catalog_id) != here:
+        carried, state = None, "is of another export"
     if carried:
         return Export(carried.export, made.is_part, carried)
     lost = "what was edited in the catalog since is not told from what was edited here, cells are compared as they are"
-    note = f"the hidden tab of {sheet.path.name} with the values of the export {is_there}: {lost}"
+    note = f"the hidden tab of {sheet.path.name} with the values of the export {state}: {lost}"
     return Export(WITHOUT_VALUES, made.is_part, None, (note,))
 
 

@@ -94,8 +94,15 @@ def write_csv(
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow([with_text_mark(column.header) for column in columns])
-        cells = [exportcells.for_csv(exportcells.shown(elements, column), column) for column in columns]
+        cells = [_csv_cells(elements, column) for column in columns]
         rows.writerows(zip(*cells, strict=True))
+
+
+def _csv_cells(elements: pd.DataFrame, column: Column) -> Sequence[str]:
+    """A column's cells. Nothing tells an import that the file is an export: it takes away what such a column lists."""
+    if column.multi == "remove":
+        return [""] * len(elements)
+    return exportcells.for_csv(exportcells.shown(elements, column), column)
 
 
 Writer = Callable[..., None]
@@ -183,8 +190,14 @@ def _write_about(book: xlsxwriter.Workbook, sheet: Worksheet, about: About, coun
 def _write_values(sheet: Worksheet, elements: pd.DataFrame, columns: Sequence[Column], about: About) -> None:
     """The values as the catalog holds them, so that edits are told from those made in the catalog meanwhile."""
     sheet.very_hidden()
-    facts = {"account_id": about.account_id, "catalog_id": about.catalog_id, "made_at": about.made_at}
-    lines = carried.lines_of(elements, columns, **facts)
+    lines = carried.lines_of(
+        elements,
+        columns,
+        account_id=about.account_id,
+        catalog_id=about.catalog_id,
+        made_at=about.made_at,
+        is_part=bool(about.where),
+    )
     for row, line in enumerate(lines):
         sheet.write_string(row, 0, line)
 

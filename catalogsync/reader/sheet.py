@@ -111,7 +111,7 @@ class Sheet:
     `numbers` says for each column that has any which cells were stored as numbers: those have a point as
     decimal sign, whatever the sheet's language. Text files have none. `skipped` are rows that are no products.
     `hidden` are the numbers of hidden rows, as in `rows`; `merged` the merged cells. `element_ids` is None but for a
-    workbook of our own export; `carried` are the lines in which such a workbook carries the values that it had.
+    workbook of our own export; `carried` are the lines in which it carries the values that it had.
     """
 
     path: Path

@@ -59,8 +59,7 @@ def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collectio
         with open_book(path, kind) as workbook:
             tab, sheet, chosen = _choose_tab(path, workbook, options, expect)
             table = _read_tab(path, kind, tab, sheet, chosen, _marks(path, kind, workbook, tab), options, expect)
-            is_export = own.header_of([table.headers]) is not None
-            return replace(table, carried=_carried(workbook)) if is_export else table
+            return replace(table, carried=_carried(workbook))
     except (calamine.PasswordError, XlsEncryptedError) as error:
         raise encrypted(path) from error
     except (
