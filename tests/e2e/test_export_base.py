@@ -36,7 +36,8 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], N
 
 
 def in_crm(desk: Desk, id_: int, at: int = LATER, **values: object) -> None:
-    desk.shell.emulator.store.edit_as_other_user(id_, values={**values}, at=at)
+    edits: dict[int | str, object] = dict(values)
+    desk.shell.emulator.store.edit_as_other_user(id_, values=edits, at=at)
 
 
 def clashes(desk: Desk) -> list[tuple[Any, ...]]:
