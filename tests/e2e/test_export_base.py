@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,8 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], N
     return go
 
 
-def in_crm(desk: Desk, id_: int, at: int = LATER, **values: object) -> None:
-    edits: dict[int | str, object] = dict(values)
-    desk.shell.emulator.store.edit_as_other_user(id_, values=edits, at=at)
+def in_crm(desk: Desk, id_: int, values: Mapping[int | str, object], at: int = LATER) -> None:
+    desk.shell.emulator.store.edit_as_other_user(id_, values=values, at=at)
 
 
 def clashes(desk: Desk) -> list[tuple[Any, ...]]:
@@ -56,7 +55,7 @@ def import_(desk: Desk, book: Path | None = None) -> int:
 
 
 def test_on_another_machine_what_the_crm_changed_meanwhile_is_kept(desk: Desk, elsewhere: Callable[[], None]) -> None:
-    in_crm(desk, 501, Price="11")
+    in_crm(desk, 501, {"Price": "11"})
     desk.set("001", "colour", "Blue")
     elsewhere()
     assert desk.changes() == [("update", 501, {"103": str(option(desk, "Blue"))})]
@@ -75,7 +74,7 @@ def option(desk: Desk, caption: str) -> int:
 
 
 def test_a_cell_that_both_changed_is_a_conflict_on_any_machine(desk: Desk, elsewhere: Callable[[], None]) -> None:
-    in_crm(desk, 501, Price="11")
+    in_crm(desk, 501, {"Price": "11"})
     desk.set("001", "price", 12)
     elsewhere()
     assert (desk.changes(), clashes(desk)) == ([], [("conflict", 501, "102", "12", "11")])
@@ -84,7 +83,7 @@ def test_a_cell_that_both_changed_is_a_conflict_on_any_machine(desk: Desk, elsew
 
 
 def test_a_cell_that_both_changed_to_the_same_is_nothing(desk: Desk, elsewhere: Callable[[], None]) -> None:
-    in_crm(desk, 501, Price="12")
+    in_crm(desk, 501, {"Price": "12"})
     desk.set("001", "price", 12)
     elsewhere()
     assert (desk.changes(), clashes(desk)) == ([], [])
@@ -113,7 +112,7 @@ def test_a_row_deleted_in_the_workbook_is_missing_where_the_mapping_says_so(
 
 
 def test_without_its_values_cells_are_compared_as_they_are_and_that_is_said(desk: Desk) -> None:
-    in_crm(desk, 501, Price="11")
+    in_crm(desk, 501, {"Price": "11"})
     desk.without_values()
     plan = desk.plan()
     assert [(each["id"], each["after"]) for each in plan["changes"]] == [(501, {"102": "9.5"})]
@@ -152,7 +151,7 @@ def test_the_values_of_another_catalog_are_not_used(desk: Desk, tmp_path: Path) 
 def test_without_the_column_of_ids_the_values_still_tell_by_key_what_was_edited(
     desk: Desk, elsewhere: Callable[[], None]
 ) -> None:
-    in_crm(desk, 501, Price="11")
+    in_crm(desk, 501, {"Price": "11"})
     desk.edit(lambda tab: tab.delete_cols(6))
     desk.set("002", "price", 101)
     elsewhere()
@@ -164,7 +163,7 @@ def test_without_the_column_of_ids_the_values_still_tell_by_key_what_was_edited(
 def test_the_values_outlive_another_program(
     desk: Desk, elsewhere: Callable[[], None], tmp_path: Path
 ) -> None:  # pragma: no cover
-    in_crm(desk, 501, Price="11")
+    in_crm(desk, 501, {"Price": "11"})
     desk.set("002", "price", 101)
     command = ["soffice", f"-env:UserInstallation=file://{tmp_path}/office", "--headless", "--convert-to", "xlsx"]
     out = tmp_path / "saved"
@@ -211,7 +210,7 @@ def test_two_copies_of_one_export_do_not_take_each_other_s_edits_back(desk: Desk
 def test_what_a_workbook_sent_is_no_edit_of_its_when_it_is_imported_again(desk: Desk) -> None:
     desk.set("001", "price", 12)
     assert import_(desk) == 0
-    in_crm(desk, 501, Price="15")
+    in_crm(desk, 501, {"Price": "15"})
     desk.set("002", "price", 101)
     assert desk.changes() == [("update", 502, {"102": "101"})]
     assert clashes(desk) == [("kept", 501, "102", "12", "15")]
@@ -237,7 +236,7 @@ def test_a_stored_plan_and_a_review_remember_for_the_workbook_and_not_for_the_ma
     plan = tmp_path / "plan.json"
     assert desk.shell("plan", desk.book, "-m", desk.mapping, "--out", plan) == 0
     assert desk.shell("apply", plan) == 0
-    in_crm(desk, 501, Price="15")
+    in_crm(desk, 501, {"Price": "15"})
     assert clashes(desk) == [("kept", 501, "102", "12", "15")]
     assert [each["crm"] for each in desk.shell.plan(supplier, "-m", desk.mapping)["clashes"]] == ["15"]
 
@@ -305,7 +304,7 @@ columns:
     ]
     desk = Desk(start(catalog_of(fields, elements)), tmp_path, mapping)
     desk.export()
-    in_crm(desk, 500, Price="6")
+    in_crm(desk, 500, {"Price": "6"})
     plan = desk.plan()
     assert (plan["changes"], plan["rejected"], plan["warnings"]) == ([], [], [])
     assert clashes(desk) == [("kept", 500, "104", "5", "6")]  # the owner is the supplier's sheet, not this one
