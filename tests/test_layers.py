@@ -54,11 +54,11 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("runs", "undoing"),
     ("stale",),
     ("sync", "reviewing"),
-    ("validating", "proposing"),
+    ("validating", "proposing", "reconcile"),
     ("cli",),
     ("__main__",),
 )
-"""Lower ones first; a part imports from lower tiers only. `reader`, `proposing`, `cli` count as one; "" is the root."""
+"""Lower ones first; a part imports from lower tiers only. packages count as one; "" is the root."""
 
 APART = {"emulator", "api"}
 """`emulator` knows nothing of the rest, and `api` itself is only a folder."""
@@ -91,7 +91,7 @@ MODULES = _modules()
 def _part(module: str) -> str:
     """The part that a module belongs to: itself, or the package that counts as a whole."""
     head = module.partition(".")[0]
-    return head if head in {"reader", "proposing", "cli", "emulator"} else module
+    return head if head in {"reader", "proposing", "reconcile", "cli", "emulator"} else module
 
 
 def _imported(module: str) -> Iterator[str]:
