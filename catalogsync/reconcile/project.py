@@ -107,7 +107,7 @@ class MetricsSpec(_Strict):
     """Where metrics are found, as written."""
 
     file: str = ""
-    """A file that is written after each run, for the textfile collector of the node exporter, as in catalogsync.prom."""
+    """A file that is written after each run, for the textfile collector of the node exporter, as in `x.prom`."""
     port: int = 0
     """A port of this machine where they are read while `reconcile --every` runs, or a schedule does."""
 
