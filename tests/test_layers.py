@@ -51,10 +51,11 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("proposing", "api.client", "checks", "marked", "mapping_schema", "plantext"),
     ("settling", "looking", "outbox", "optionwriter", "planpage", "reviewbook"),
     ("writer", "reviewanswers"),
-    ("runs", "undoing"),
+    ("runs", "undoing", "exitcodes"),
     ("stale",),
     ("sync", "reviewing"),
-    ("validating", "proposing", "reconcile"),
+    ("validating", "proposing", "approved"),
+    ("reconcile",),
     ("cli",),
     ("__main__",),
 )

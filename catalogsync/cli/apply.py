@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from catalogsync import exitcodes
 from catalogsync.cli import common
 from catalogsync.model import Ceiling
 
@@ -56,4 +57,4 @@ def command(
         click.echo(json.dumps(render.report_json(report), ensure_ascii=False, indent=2))
     else:
         render.print_report(made, report)
-    return common.worst(render.report_exit_codes(made, report))
+    return exitcodes.worst(exitcodes.report_exit_codes(made, report))

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from catalogsync import exitcodes
 from catalogsync.cli import common, printable
 
 if TYPE_CHECKING:
-    from catalogsync.model import Ceiling, Schema
+    from catalogsync.approved import Approved
+    from catalogsync.model import Ceiling
     from catalogsync.reviewanswers import Answers
-    from catalogsync.reviewing import Decided
-    from catalogsync.writer import Report
 
 
 def apply_review(
@@ -30,7 +30,8 @@ def apply_review(
     Raises UserError where the workbook was edited, StalePlan where it is too old, was applied, or no longer fits the
     catalog, GuardRefused where a guard stops what is approved.
     """
-    from catalogsync import reviewing, runs, sync
+    from catalogsync import reviewing, sync
+    from catalogsync.approved import apply_approved
     from catalogsync.cli import resume
     from catalogsync.reviewanswers import read_review
 
@@ -46,23 +47,17 @@ def apply_review(
             carried = resume.carry_on(cut_off, schema, client, journal, writing, watch)
         return resume.tell_carried(carried, journal, as_json=as_json, quiet=quiet)
     with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
-
-        def prepare(schema: Schema) -> None:
-            reviewing.check_in_time(answers.plan, client)
-            writing.begin(schema, client, journal)
-            reviewing.check_unused(journal, answers)
-
-        sync.check_guards(answers.approved, ceilings, allow)
-        schema = sync.check_stored(answers.approved, client, watch, prepare=prepare)
-        made = reviewing.decided(answers, client, schema)
-        sync.check_guards(made.plan, ceilings, allow)
-        reviewing.keep(journal, answers, made)
-        report = None
-        if made.plan.changes:
-            report = sync.apply(made.plan, client, journal, schema, writing.options, watch=watch)
-        else:
-            runs.remember(journal, made.plan, (), {})
-    return _tell(answers, made, report, as_json=as_json)
+        made = apply_approved(
+            answers,
+            client,
+            journal,
+            writing.options,
+            begin=lambda schema: writing.begin(schema, client, journal),
+            ceilings=ceilings,
+            allow=allow,
+            watch=watch,
+        )
+    return _tell(answers, made, as_json=as_json)
 
 
 def _say_answers(answers: Answers) -> None:
@@ -72,11 +67,12 @@ def _say_answers(answers: Answers) -> None:
         common.say(printable(line))
 
 
-def _tell(answers: Answers, made: Decided, report: Report | None, *, as_json: bool) -> int:
+def _tell(answers: Answers, made: Approved, *, as_json: bool) -> int:
     import dataclasses
 
     from catalogsync.cli import render
 
+    report = made.report
     if as_json:
         outcome = render.report_json(report) if report else {"run": None, "results": []}
         common.print_json({**outcome, "review": dataclasses.asdict(answers.review)})
@@ -85,5 +81,5 @@ def _tell(answers: Answers, made: Decided, report: Report | None, *, as_json: bo
     else:
         render.print_line(render.console(), "Nothing to send: no change is approved.")
     if report:
-        return common.worst(render.report_exit_codes(made.plan, report))
-    return common.worst(render.plan_exit_codes(made.plan))
+        return exitcodes.worst(exitcodes.report_exit_codes(made.plan, report))
+    return exitcodes.worst(exitcodes.plan_exit_codes(made.plan))

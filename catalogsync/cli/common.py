@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,15 +30,6 @@ if TYPE_CHECKING:
     from catalogsync.writer import WriteOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-EXIT_ORDER = (130, 143, 7, 1, 6, 4, 5, 3, 2, 0)
-"""Which exit code counts where several apply; one that was asked to stop says so in any case."""
-
-
-def worst(codes: Iterable[int]) -> int:
-    """The exit code that counts, 0 for none."""
-    return min(codes, key=EXIT_ORDER.index, default=0)
-
 
 # --- options -------------------------------------------------------------------------------------------------
 

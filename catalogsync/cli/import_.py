@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from catalogsync import exitcodes
 from catalogsync.cli import USAGE_EXIT, common
 from catalogsync.model import Ceiling
 
@@ -97,7 +98,7 @@ def command(
         if not made.changes:
             sync.remember(planned, journal)
             tell(None)
-            return common.worst(render.plan_exit_codes(made))
+            return exitcodes.worst(exitcodes.plan_exit_codes(made))
         if not yes and not common.is_interactive():
             tell(None)
             common.say("Nothing was written: there is no terminal to ask on. --yes applies without asking.")
@@ -111,4 +112,4 @@ def command(
                 sync.check_stored(made, client, watch)
             report = sync.apply(made, client, journal, planned.schema, writing.options, planned=planned, watch=watch)
     tell(report)
-    return common.worst(render.report_exit_codes(made, report))
+    return exitcodes.worst(exitcodes.report_exit_codes(made, report))

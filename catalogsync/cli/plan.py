@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from catalogsync import exitcodes
 from catalogsync.cli import common
 
 if TYPE_CHECKING:
@@ -99,4 +100,4 @@ def command(
             sync.keep_for_apply(planned, journal)
             common.say(f"Stored as {out}. Next: catalogsync apply {out}")
     codes = [3] if made.rejected_rows else []
-    return common.worst([*codes, 2] if detailed_exitcode and made.changes else codes)
+    return exitcodes.worst([*codes, 2] if detailed_exitcode and made.changes else codes)

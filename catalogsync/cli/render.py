@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -201,26 +201,3 @@ def report_json(report: Report) -> dict[str, object]:
             {"op": r.op, "outcome": r.outcome, "element_id": r.id, "message": r.message} for r in report.results
         ],
     }
-
-
-def report_exit_codes(plan: Plan, report: Report) -> Iterator[int]:
-    """Every exit code that a run's outcome asks for."""
-    if report.stopped_by:
-        yield report.stopped_by.exit_code
-    elif report.unsent:
-        yield 6
-    if report.with_outcome("unknown"):
-        yield 6
-    if report.with_outcome("conflict"):
-        yield 5
-    if report.with_outcome("failed"):
-        yield 3
-    yield from plan_exit_codes(plan)
-
-
-def plan_exit_codes(plan: Plan) -> Iterator[int]:
-    """The exit codes that what a plan leaves undone asks for."""
-    if any(clash.kind == "conflict" for clash in plan.clashes):
-        yield 5
-    if plan.rejected_rows:
-        yield 3

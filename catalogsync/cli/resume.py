@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from catalogsync import exitcodes
 from catalogsync.cli import common
 from catalogsync.errors import Problem, UserError
 
@@ -73,14 +74,15 @@ def carry_on(
 
 def tell_carried(carried: Carried, journal: Journal, *, as_json: bool, quiet: bool) -> int:
     """Say what came of a run that was gone on with; its exit code."""
-    from catalogsync.cli import render
 
     _tell(carried.run, carried.left, carried.report, carried.overtaken, as_json=as_json)
     _tell_others(journal, carried.schema, quiet=quiet)
     codes = [5] if carried.overtaken else []
     codes += [6 for result in carried.doubts if result.outcome == "unknown"]
     codes += [3 for result in carried.doubts if result.outcome == "failed"]
-    return common.worst([*codes, *(render.report_exit_codes(carried.left, carried.report) if carried.report else ())])
+    return exitcodes.worst(
+        [*codes, *(exitcodes.report_exit_codes(carried.left, carried.report) if carried.report else ())]
+    )
 
 
 def _nothing(words: str, *, as_json: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from catalogsync import exitcodes
 from catalogsync.cli import USAGE_EXIT, common
 from catalogsync.model import Ceiling
 
@@ -84,4 +85,4 @@ def command(
                 sync.check_stored(taken.plan, client, watch)
             report = sync.apply(taken.plan, client, journal, schema, writing.options, undoes=run.id, watch=watch)
     tell(report)
-    return common.worst(render.report_exit_codes(taken.plan, report))
+    return exitcodes.worst(exitcodes.report_exit_codes(taken.plan, report))

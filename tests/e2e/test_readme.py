@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from catalogsync import errors, sync
+from catalogsync import errors, exitcodes, sync
 from catalogsync.cli import COMMANDS, USAGE_EXIT, common, run
 from catalogsync.mappingfile import ColumnSpec, MappingFile, load_mapping
 
@@ -100,6 +100,6 @@ def test_the_exit_codes_of_the_readme_are_those_of_the_errors() -> None:
     for kind in kinds:
         kinds += kind.__subclasses__()
     assert {kind.exit_code for kind in kinds} | {0, 2, USAGE_EXIT, 130, 143} == documented
-    assert {*common.EXIT_ORDER, USAGE_EXIT} == documented
+    assert {*exitcodes.EXIT_ORDER, USAGE_EXIT} == documented
     assert "130, 143, 7, 1, 6, 4, 5, 3, 2" in README
-    assert common.EXIT_ORDER == (130, 143, 7, 1, 6, 4, 5, 3, 2, 0)
+    assert exitcodes.EXIT_ORDER == (130, 143, 7, 1, 6, 4, 5, 3, 2, 0)
