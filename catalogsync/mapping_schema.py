@@ -49,9 +49,9 @@ class _AsWritten(GenerateJsonSchema):
 def mapping_schema() -> dict[str, Any]:
     """The schema of a mapping file, draft 7: what editors know best."""
     tree = MappingFile.model_json_schema(schema_generator=_AsWritten)
-    column = _object(ColumnSpec, {"format": _TEXTS, "empty": _EMPTIES, "moves": _moves()})
-    guards = _object(GuardSpec, dict.fromkeys(GuardSpec.model_fields, _LIMIT))
-    read = _object(ReadSpec, {"header_row": _HEADER_ROWS, "needs": _TEXTS, "quote": TEXT})
+    column = object_of(ColumnSpec, {"format": _TEXTS, "empty": _EMPTIES, "moves": _moves()})
+    guards = object_of(GuardSpec, dict.fromkeys(GuardSpec.model_fields, _LIMIT))
+    read = object_of(ReadSpec, {"header_row": _HEADER_ROWS, "needs": _TEXTS, "quote": TEXT})
     forms = {
         "key": _KEY,
         "columns": {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [TEXT, column]}},
@@ -63,7 +63,7 @@ def mapping_schema() -> dict[str, Any]:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "catalogsync mapping file",
         "description": "Which column of a sheet fills which field of a catalog.",
-        **_object(MappingFile, forms, tree),
+        **object_of(MappingFile, forms, tree),
     }
 
 
@@ -72,7 +72,7 @@ def schema_text() -> str:
     return json.dumps(mapping_schema(), ensure_ascii=False, indent=2) + "\n"
 
 
-def _object(spec: type[BaseModel], forms: Mapping[str, Any], tree: dict[str, Any] | None = None) -> dict[str, Any]:
+def object_of(spec: type[BaseModel], forms: Mapping[str, Any], tree: dict[str, Any] | None = None) -> dict[str, Any]:
     """The keys of a model, each with its description; `forms` are the ways to write those that have several."""
     made = tree or spec.model_json_schema(schema_generator=_AsWritten)
     told = descriptions(spec)
@@ -109,7 +109,15 @@ def _missing() -> dict[str, Any]:
 
 
 def descriptions(spec: type[BaseModel]) -> dict[str, str]:
-    """The words under each key of a model, as one line."""
+    """The words under each key of a model and of those that it is made from, as one line."""
+    told: dict[str, str] = {}
+    for each in reversed(spec.__mro__):
+        if issubclass(each, BaseModel) and each is not BaseModel:
+            told |= _own_descriptions(each)
+    return told
+
+
+def _own_descriptions(spec: type[BaseModel]) -> dict[str, str]:
     [made] = ast.parse(textwrap.dedent(inspect.getsource(spec))).body
     assert isinstance(made, ast.ClassDef)
     told = {}

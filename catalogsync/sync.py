@@ -77,6 +77,7 @@ class Planned:
     """A plan, and what an apply in the same run can use again.
 
     `base` is what sheet and catalog agree on as far as nothing is written, `wanted` the rows that were planned from.
+    `editors` says of the elements that the plan speaks of when (Unix seconds) and by whom each was edited last.
     """
 
     plan: Plan
@@ -84,6 +85,7 @@ class Planned:
     sheet_facts: Mapping[str, str]
     base: Base
     wanted: pd.DataFrame
+    editors: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
 
 def plan(
@@ -229,7 +231,7 @@ def plan_of(
         export=export.name,
     )
     agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
-    return Planned(made, schema, sheet.facts, agreed, wanted)
+    return Planned(made, schema, sheet.facts, agreed, wanted, _editors(made, elements))
 
 
 def sheet_warnings(sheet: Sheet, desired: tables.Desired, mapping: SheetMapping) -> Iterable[Problem]:
@@ -263,6 +265,14 @@ def _shown(mapping: SheetMapping, schema: Schema) -> dict[str, Shown]:
         column.key: shown_as(column, schema, titles.get(column.key, ""))
         for column in tables.wanted_columns(mapping.columns)
     }
+
+
+def _editors(made: Plan, elements: pd.DataFrame) -> dict[int, tuple[int, int]]:
+    """By element id when and by whom it was edited last, of the elements that a plan speaks of."""
+    ids = {change.id for change in made.changes if not isinstance(change, Add)} | {clash.id for clash in made.clashes}
+    found = elements[elements["id"].isin(ids)]
+    facts = zip(found["id"].tolist(), found["updated_at"].tolist(), found["updated_by"].tolist(), strict=True)
+    return {id_: (at, by) for id_, at, by in facts}
 
 
 def _last_run(exported_base: Base) -> guards.LastRun:

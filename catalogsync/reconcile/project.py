@@ -108,7 +108,7 @@ class MetricsSpec(_Strict):
 
     file: str = ""
     """A file that is written after each run, for the textfile collector of the node exporter, as in `x.prom`."""
-    port: int = 0
+    port: int | None = None
     """A port of this machine where they are read while `reconcile --every` runs, or a schedule does."""
 
     @field_validator("port", mode="before")
