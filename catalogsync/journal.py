@@ -63,6 +63,14 @@ CREATE TABLE IF NOT EXISTS sheets (
 VERSION = 2
 """Of the tables, kept in the file."""
 
+KEEP_S = 180 * 86_400
+KEEP_RUNS = 1_000
+KEEP_OPERATIONS = 2_000_000
+"""How long runs that came to their end are kept, how many, and with how many changes together: jobs run for years."""
+
+_FORGET_EVERY = 20
+"""At every so many-th run what is too old goes: counting takes a moment in a large journal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -170,7 +178,10 @@ class Journal:
     # --- a run as it goes ---
 
     def start(self, plan: Plan, *, undoes: int | None = None) -> int:
-        """Record a run with all its operations as planned; the run's id. What is left of earlier ones is superseded."""
+        """Record a run with all its operations as planned; the run's id. What is left of earlier ones is superseded.
+
+        Old runs that came to their end are forgotten now and then (`KEEP_S`, `KEEP_RUNS`, `KEEP_OPERATIONS`).
+        """
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE runs SET state = 'superseded' WHERE state = 'stopped'"
@@ -204,7 +215,24 @@ class Journal:
                 "INSERT INTO options (run_id, field_id, captions, outcome) VALUES (?, ?, ?, 'planned')",
                 ((run_id, each.field_id, _text(each.captions)) for each in plan.options),
             )
+            if run_id % _FORGET_EVERY == 0:
+                self._forget_old(connection)
         return run_id
+
+    def _forget_old(self, connection: sqlite3.Connection) -> None:
+        counted = (
+            "SELECT r.id, r.state, r.ended_at, row_number() OVER newest AS place, sum(count) OVER newest AS operations"
+            " FROM runs r LEFT JOIN (SELECT run_id, count(*) AS count FROM operations GROUP BY run_id) o"
+            " ON o.run_id = r.id WINDOW newest AS (ORDER BY r.id DESC)"
+        )
+        old = connection.execute(
+            f"SELECT id FROM ({counted}) WHERE state IN ('done', 'superseded')"
+            " AND (ended_at < ? OR place > ? OR operations > ?)",
+            (self.now_at() - KEEP_S, KEEP_RUNS, KEEP_OPERATIONS),
+        ).fetchall()
+        for table in ("options", "operations", "batches"):
+            connection.executemany(f"DELETE FROM {table} WHERE run_id = ?", old)
+        connection.executemany("DELETE FROM runs WHERE id = ?", old)
 
     # --- new options, before everything else ---
 

@@ -263,6 +263,30 @@ def test_unfinished_are_runs_that_were_cut_off_and_stopped_ones_with_something_l
     assert (journal.unfinished(30001, 1), journal.unfinished(1)) == ([], [])
 
 
+def ended_runs(journal: Journal, count: int) -> None:
+    for _ in range(count):
+        run_id = journal.start(PLAN)
+        journal.sending(run_id, FIRST)
+        journal.finish(run_id, "done", "")
+
+
+@pytest.mark.parametrize(
+    ("limit", "amount", "kept"),
+    [("KEEP_RUNS", 5, [36, 37, 38, 39, 40]), ("KEEP_OPERATIONS", 7, [39, 40]), ("KEEP_S", 100, [40])],
+)
+def test_old_runs_are_forgotten_but_for_those_that_did_not_come_to_their_end(
+    journal: Journal, clock: Clock, monkeypatch: pytest.MonkeyPatch, limit: str, amount: int, kept: list[int]
+) -> None:
+    monkeypatch.setattr(f"catalogsync.journal.{limit}", amount)
+    stopped = journal.start(replace(PLAN, mapping="other"))
+    journal.finish(stopped, "stopped", "")
+    ended_runs(journal, 38)
+    clock.now_s += 200
+    ended_runs(journal, 1)
+    assert [run["id"] for run in journal.runs()] == [*reversed(kept), stopped]
+    assert (journal.operations(2), len(journal.operations(40)), len(journal.operations(stopped))) == ([], 3, 3)
+
+
 def test_how_many_elements_a_catalog_had_is_remembered(journal: Journal) -> None:
     assert journal.element_count(30001, CATALOG_ID) is None
     journal.remember_count(30001, CATALOG_ID, 7)
