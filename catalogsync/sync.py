@@ -25,6 +25,7 @@ from catalogsync import (
     guards,
     newoptions,
     outfile,
+    plantext,
     runs,
     stale,
     tables,
@@ -69,6 +70,7 @@ class PlanOptions:
     delete_linked: bool = False
     batch_size: int = 250
     ceilings: Mapping[str, Ceiling] = field(default_factory=dict)
+    keep_sheet: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Planned:
     """A plan, and what an apply in the same run can use again.
 
     `base` is what sheet and catalog agree on as far as nothing is written, `wanted` the rows that were planned from.
-    `is_part`: the sheet is a part of a catalog, so that its size says nothing about the next one's.
+    `is_part`: the sheet is a part of a catalog, so that its size says nothing about the next one's. `sheet` is what
+    was read, where `PlanOptions.keep_sheet` asks for it: a result workbook is made from it.
     """
 
     plan: Plan
@@ -85,6 +88,7 @@ class Planned:
     base: Base
     wanted: pd.DataFrame
     is_part: bool = False
+    sheet: Sheet | None = None
 
 
 def plan(
@@ -167,8 +171,6 @@ def plan_of(
     rejected = (*desired.rejected, *shared, *zeroless, *nameless, *second)
     rejected_rows = desired.rejected_rows + sum(map(len, (shared, zeroless, nameless)))
     rejected_rows += len({problem.where for problem in second})
-    if options.strict and rejected:
-        raise RowsRejected(f"{sheet.path.name}: {rejected_rows} of {desired.sheet_rows} rows have problems", rejected)
     matched = existing.table["id"][threeway.is_in(existing.table.index, wanted.index)]
     updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
     last_run = guards.LastRun(*journal.last_sheet(schema.account_id, schema.catalog_id, mapping.name))
@@ -176,7 +178,7 @@ def plan_of(
     alarms = guards.alarms(
         wanted,
         existing.table,
-        mapping,
+        dataclasses.replace(mapping, floors={}) if is_part else mapping,
         seen=desired.seen,
         sheet_rows=desired.sheet_rows,
         last_run=last_run,
@@ -220,8 +222,18 @@ def plan_of(
         clashes=(*diff.clashes, *met.clashes),
         options=new_options,
     )
-    agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
-    return Planned(made, schema, sheet.facts, agreed, wanted, is_part)
+    if options.strict:
+        check_strict(made)
+    has_row = desired.seen.union(pd.Index(known.keys)) if is_part and known is not None else desired.seen
+    agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=has_row, ids=existing.ids)
+    return Planned(made, schema, sheet.facts, agreed, wanted, is_part, sheet if options.keep_sheet else None)
+
+
+def check_strict(made: Plan) -> None:
+    """Refuse a plan of a sheet some of whose rows have problems. Raises RowsRejected."""
+    if made.rejected:
+        name = plantext.source_words(made.source)
+        raise RowsRejected(f"{name}: {made.rejected_rows} of {made.sheet_rows} rows have problems", made.rejected)
 
 
 def sheet_warnings(sheet: Sheet, desired: tables.Desired, mapping: SheetMapping) -> Iterable[Problem]:
@@ -271,7 +283,7 @@ def _missing(
     if mapping.missing == "keep":
         return nothing, ()
     if is_part:
-        return nothing, ("the sheet was exported with --where: no element counts as missing",)
+        return nothing, ("the sheet is a part, by --where or --result: no element counts as missing",)
     if desired.unreadable_rows:
         return nothing, (f"{desired.unreadable_rows} rows have no readable key: no element counts as missing",)
     known = Base.empty() if known is None else known

@@ -27,6 +27,9 @@ Places = NDArray[np.intp]
 _PART = "\x1f"
 """Stands between the parts of a composite key, and n times before the key of the n-th further alternative."""
 
+TAKEN = "a row with this key is already taken"
+"""What is said of a row that `duplicates: first` or `last` leaves out."""
+
 _FULL_ADDRESSES = 5
 """So many of the places of a repeated key are told as addresses."""
 
@@ -314,7 +317,7 @@ def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series) -> Non
         rows.good &= ~repeated
         return
     dropped = counted.duplicated(keep=mapping.duplicates).to_numpy(bool) & rows.readable
-    tell = fields.CellError("a row with this key is already taken", f"`duplicates: {mapping.duplicates}`")
+    tell = fields.CellError(TAKEN, f"`duplicates: {mapping.duplicates}`")
     rows.warn(dropped, column, lambda _: tell)
     rows.dropped_rows = int((dropped & rows.good).sum())
     rows.good &= ~dropped

@@ -20,6 +20,9 @@ from catalogsync.reader.sheet import ElementIds, ReadOptions, Sheet, tidy_header
 _HEADER: Final = re.compile(r"catalogsync id ([1-9]\d{0,17})/([1-9]\d{0,17})( \(part\))?")
 _ID = r"[1-9]\d{0,17}"
 
+ROW: Final = "row"
+"""Stands in place of an id where the element is not known, but the row is a product whatever it looks like."""
+
 
 def id_header(account_id: int, catalog_id: int, *, is_part: bool = False) -> str:
     """The header of the column of element ids."""
@@ -46,9 +49,11 @@ def with_element_ids(sheet: Sheet) -> Sheet:
     found = _HEADER.fullmatch(sheet.headers[place])
     assert found is not None
     texts = sheet.cells[place].str.strip()
+    is_row = (texts == ROW).to_numpy(bool)
     texts = texts.where(texts.str.fullmatch(_ID), "0")
     numbers = texts.astype("int64")
     ids = np.array(numbers.where(~numbers.duplicated(keep=False), 0), dtype=np.int64)
+    ids[is_row] = -1
     made = ElementIds(int(found[1]), int(found[2]), bool(found[3]), ids)
     return dataclasses.replace(_without_column(sheet, place), element_ids=made)
 

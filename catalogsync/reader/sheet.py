@@ -91,8 +91,9 @@ class Skipped:
 class ElementIds:
     """The elements that the rows of an export were made from.
 
-    `ids` holds for each row of the sheet its element's id, 0 where it has none or several rows have the same.
-    `is_part`: the export left elements out, so that those without a row are not missing.
+    `ids` holds for each row of the sheet its element's id, 0 where it has none or several rows have the same, -1
+    where the row is a product whose element is not known.
+    `is_part`: elements were left out, so that those without a row are not missing.
     """
 
     account_id: int

@@ -1,0 +1,337 @@
+"""Result workbook: after an import, what became of each row, and the rows that need a person, to be mended.
+
+the sheet's tab   the rows that need a person, as they were read, in the columns of the person's own sheet. A hidden
+                  column says that they are a part (reader/own.py), so the file can be mended and imported by itself
+Results           every row of the sheet, and what was done to elements without a row
+Summary           the run and the counts
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from catalogsync import fields, newoptions
+from catalogsync.errors import CatalogSyncError, GuardRefused, UserError
+from catalogsync.outcomes import Line, Note, Outcome, Outcomes, outcomes_of
+from catalogsync.outfile import new_workbook, written_beside
+from catalogsync.plan import Plan
+from catalogsync.plantext import source_words
+from catalogsync.reader import Sheet
+from catalogsync.reader.own import ROW, id_header
+from catalogsync.reader.sheet import ERROR_TEXTS
+from catalogsync.sheetcells import CellWriter, is_number
+from catalogsync.wording import title_of
+from catalogsync.workbook import tab_name
+from catalogsync.writer import Report
+
+RESULT, REASON = "Result", "Reason"
+RESULTS, SUMMARY = "Results", "Summary"
+UNREAD: Final = "#N/A"
+"""Stands for a cell that could not be read, so that it is refused again as long as nobody mends it."""
+
+MOST_COMMENTS = 20_000
+"""More comments than this make a workbook that spreadsheet programs hardly open; further cells are only coloured."""
+
+COLOURS: Final[Mapping[Outcome, str]] = {
+    "done": "#C6EFCE", "skipped": "#E7E6E6", "not applied": "#FFF2CC", "not sent": "#FFF2CC", "rejected": "#FFC7CE",
+    "failed": "#FFC7CE", "conflict": "#E4D7F5", "unknown": "#FFDDB0", "no product": "#E7E6E6",
+}  # fmt: skip
+
+_BESIDE = "of the import"
+_AUTHOR = "catalogsync"
+_HEADINGS: Final = (("Row", 8), ("Key", 22), (RESULT, 12), (REASON, 70), ("Change", 50), ("Element", 12))
+_HEADING: Final = {"bold": True, "bg_color": "#E8EEF4", "bottom": 1, "valign": "top"}
+_TOLD = 3
+_MOST_ROWS = 1_048_575
+_MOST_COLUMNS = 16_384
+_MOST_CHARACTERS = 32_767
+_LONGEST_COMMENT = 1_000
+_NO_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_NOT_IN_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A result workbook: another file than asked for where that one was in use.
+
+    `counts` are the rows by what became of them, `to_mend` those on the first tab.
+    """
+
+    path: Path
+    counts: Mapping[Outcome, int]
+    to_mend: int
+
+
+def write_result(
+    path: Path,
+    sheet: Sheet,
+    plan: Plan,
+    report: Report | None = None,
+    *,
+    why_not: str = "",
+    ids: pd.Series | None = None,
+) -> Written:
+    """Write what became of the rows of a sheet; the arguments as for `outcomes_of`.
+
+    Raises UserError where it cannot be written.
+    """
+    outcomes = outcomes_of(sheet, plan, report, why_not=_first_line(why_not), ids=ids)
+    if report is not None:
+        plan = newoptions.with_ids(plan, report.options)
+    positions = outcomes.to_mend().tolist()
+    if len(positions) > _MOST_ROWS or len(sheet.headers) + 3 > _MOST_COLUMNS:
+        raise UserError(f"{path}: the sheet is larger than a workbook can be")
+
+    def write(free: Path) -> None:
+        with new_workbook(free) as book:
+            book.set_properties({"created": datetime.fromtimestamp(plan.made_at, UTC).replace(tzinfo=None)})
+            cells = CellWriter(book)
+            own = book.add_worksheet(_own_tab(sheet))
+            _Mending(own, cells, outcomes, plan).write(positions)
+            results = book.add_worksheet(RESULTS)
+            left_out = _write_results(results, cells, outcomes)
+            _write_summary(book.add_worksheet(SUMMARY), cells, outcomes, plan, report, why_not, positions, left_out)
+            if not positions:
+                results.activate()
+
+    return Written(written_beside(path, write), outcomes.counts, len(positions))
+
+
+def why_not_applied(error: CatalogSyncError) -> str:
+    """Why a plan was not applied: in a line for the rows, then in full for the summary."""
+    problems = error.problems if isinstance(error, GuardRefused) else ()
+    told = "; ".join(f"{problem.where}: {problem.what}".removeprefix(": ") for problem in problems[:_TOLD])
+    return f"{told or _first_line(str(error))}\n{error}"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+def _own_tab(sheet: Sheet) -> str:
+    """The name of the person's own tab, another one where a tab of ours has it."""
+    name = tab_name(sheet.tab or sheet.path.stem)
+    return name if name.casefold() not in (RESULTS.casefold(), SUMMARY.casefold()) else f"{name} (rows)"
+
+
+def _plain(text: str) -> str:
+    return _NO_CHARACTER.sub("�", text)[:_MOST_CHARACTERS]
+
+
+# --- the rows to be mended -----------------------------------------------------------------------------------
+
+
+class _Mending:
+    """The tab of the rows that need a person."""
+
+    def __init__(self, tab: Any, cells: CellWriter, outcomes: Outcomes, plan: Plan) -> None:
+        self._tab, self._cells, self._outcomes, self._plan = tab, cells, outcomes, plan
+        self._sheet = outcomes.sheet
+        self._width = own_width(self._sheet, plan)
+        self._comments = 0
+
+    def write(self, positions: list[int]) -> None:
+        """Write the rows at these positions of the sheet below its headers."""
+        tab, cells, sheet, width = self._tab, self._cells, self._sheet, self._width
+        names = _free_names(sheet.headers[:width])
+        head = cells.style(**_HEADING)
+        for place, header in enumerate(sheet.headers[:width]):
+            tab.set_column(place, place, min(40, max(10, len(header) + 3)))
+            if header:
+                tab.write_string(0, place, _plain(header), head)
+        for place, (name, wide) in enumerate(zip(names, (12, 80), strict=True), start=width):
+            tab.set_column(place, place, wide)
+            tab.write_string(0, place, name, head)
+        tab.set_column(width + 2, width + 2, None, None, {"hidden": True})
+        tab.write_string(0, width + 2, id_header(self._plan.account_id, self._plan.catalog_id, is_part=True), head)
+        unread = self._unread(set(positions))
+        texts = sheet.cells.iloc[positions, :width].itertuples(index=False, name=None)
+        for row, (position, values) in enumerate(zip(positions, texts, strict=True), start=1):
+            self._write_row(row, position, values, unread)
+        tab.freeze_panes(1, 0)
+        tab.set_landscape()
+        tab.fit_to_pages(1, 0)
+        tab.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
+        tab.autofilter(0, 0, max(1, len(positions)), width + 2)
+
+    def _write_row(self, row: int, position: int, values: tuple[str, ...], unread: set[tuple[int, int]]) -> None:
+        tab, cells = self._tab, self._cells
+        line = self._outcomes.line(position)
+        told = _by_column(self._outcomes.notes(position), self._width)
+        for place, text in enumerate(values):
+            words = told.get(place)
+            style = {"bg_color": COLOURS[line.outcome]} if words else {}
+            as_number = is_number(self._sheet, position, place)
+            if (position, place) in unread:
+                self._write_unread(row, place, text, as_number=as_number, **style)
+            else:
+                cells.write(tab, row, place, _as_read(text), as_number=as_number, **style)
+            if words and self._comments < MOST_COMMENTS:
+                self._comments += 1
+                size = {"author": _AUTHOR, "x_scale": 2.5, "y_scale": 1.5}
+                tab.write_comment(row, place, _plain(words)[:_LONGEST_COMMENT], size)
+        cells.write(tab, row, self._width, line.outcome, bg_color=COLOURS[line.outcome])
+        cells.write(tab, row, self._width + 1, _plain(line.reason), text_wrap=True, valign="top")
+        own = self._sheet.element_ids
+        id_ = int(own.ids[position]) if own is not None and self._has_ids else 0
+        if id_ > 0:
+            tab.write_number(row, self._width + 2, id_)
+        else:
+            tab.write_string(row, self._width + 2, ROW)
+
+    @property
+    def _has_ids(self) -> bool:
+        """Whether the sheet's own ids are of this catalog. Where it has none, none are made up: a key that is mended
+        means another product then, as it does in the sheet itself."""
+        own, plan = self._sheet.element_ids, self._plan
+        return own is not None and (own.account_id, own.catalog_id) == (plan.account_id, plan.catalog_id)
+
+    def _unread(self, positions: set[int]) -> set[tuple[int, int]]:
+        """The cells that the reader could not read."""
+        return {
+            (problem.position, problem.column)
+            for problem in self._sheet.problems
+            if problem.position in positions and problem.position is not None and problem.column is not None
+        }
+
+    def _write_unread(self, row: int, place: int, text: str, *, as_number: bool, **style: Any) -> None:
+        """A cell that could not be read, as what is refused again: an inexact number as a number, else an error."""
+        if as_number:
+            self._tab.write_number(row, place, float(text), self._cells.style(**style))
+        else:
+            self._cells.write(self._tab, row, place, text if text in ERROR_TEXTS else UNREAD, **style)
+
+
+def own_width(sheet: Sheet, plan: Plan) -> int:
+    """How many columns are the person's own: in a mended result workbook not those that say what became of a row."""
+    width = len(sheet.headers)
+    if sheet.element_ids is None or not sheet.element_ids.is_part or width < 3:
+        return width
+    mapped = {title_of(plan.columns, key) for key in plan.columns}
+    last = sheet.headers[-2:]
+    is_ours = all(text in (name, f"{name} {_BESIDE}") for text, name in zip(last, (RESULT, REASON), strict=True))
+    return width - 2 if is_ours and mapped.isdisjoint(last) else width
+
+
+def _free_names(headers: tuple[str, ...]) -> tuple[str, str]:
+    """Headers of the two columns that no column of the person has."""
+    taken = {header.casefold() for header in headers}
+    result, reason = (f"{name} {_BESIDE}" if name.casefold() in taken else name for name in (RESULT, REASON))
+    return result, reason
+
+
+def _as_read(text: str) -> str:
+    """A text of the sheet as a cell can hold it: one that is too long is left as in the catalog by an import."""
+    text = _NOT_IN_XML.sub("�", text)
+    return text if len(text) <= _MOST_CHARACTERS else fields.too_long_mark(len(text))
+
+
+def _by_column(notes: list[Note], width: int) -> dict[int, str]:
+    """What is wrong with the cells of a row."""
+    told: dict[int, list[str]] = {}
+    for note in notes:
+        if note.is_problem and note.column is not None and note.column < width:
+            told.setdefault(note.column, []).append(note.words)
+    return {column: "\n\n".join(dict.fromkeys(words)) for column, words in told.items()}
+
+
+# --- every row, and the counts -------------------------------------------------------------------------------
+
+
+def _write_results(tab: Any, cells: CellWriter, outcomes: Outcomes) -> int:
+    """Every row, then the elements without one. How many unchanged rows were left out, where a tab holds not all."""
+    head = cells.style(**_HEADING)
+    for place, (heading, width) in enumerate(_HEADINGS):
+        tab.set_column(place, place, width)
+        tab.write_string(0, place, heading, head)
+    total = sum(outcomes.counts.values()) + len(outcomes.others)
+    is_whole = total <= _MOST_ROWS
+    wrapped: dict[str, Any] = {"text_wrap": True, "valign": "top"}
+    top = cells.style(valign="top")
+    row = 0
+    for line in outcomes.lines():
+        if (not is_whole and line.outcome == "unchanged") or row == _MOST_ROWS:
+            continue
+        row += 1
+        if line.row:
+            tab.write_number(row, 0, line.row, top)
+        cells.write(tab, row, 1, _plain(line.key), valign="top")
+        if line.outcome in COLOURS:
+            cells.write(tab, row, 2, line.outcome, valign="top", bg_color=COLOURS[line.outcome])
+        else:
+            tab.write_string(row, 2, line.outcome, top)
+        if line.reason:
+            cells.write(tab, row, 3, _plain(line.reason), **wrapped)
+        if line.change:
+            cells.write(tab, row, 4, _plain(line.change), **wrapped)
+        if line.element_id:
+            tab.write_number(row, 5, line.element_id, top)
+    tab.freeze_panes(1, 0)
+    tab.set_landscape()
+    tab.fit_to_pages(1, 0)
+    tab.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
+    tab.autofilter(0, 0, max(1, row), len(_HEADINGS) - 1)
+    return total - row
+
+
+def _write_summary(
+    tab: Any,
+    cells: CellWriter,
+    outcomes: Outcomes,
+    plan: Plan,
+    report: Report | None,
+    why_not: str,
+    positions: list[int],
+    left_out: int,
+) -> None:
+    tab.set_column(0, 0, 22)
+    tab.set_column(1, 1, 100)
+    lines = summary_lines(outcomes, plan, report, why_not, to_mend=len(positions), left_out=left_out)
+    for row, (title, text) in enumerate(lines):
+        cells.write(tab, row, 0, title, bold=True, valign="top")
+        cells.write(tab, row, 1, _plain(text), text_wrap=True, valign="top")
+
+
+def summary_lines(
+    outcomes: Outcomes, plan: Plan, report: Report | None, why_not: str, *, to_mend: int, left_out: int = 0
+) -> Iterator[tuple[str, str]]:
+    """The run and its counts, a title and a text each."""
+    yield "Sheet", source_words(plan.source)
+    yield "Catalog", f"{plan.catalog_name} (catalog {plan.catalog_id}, account {plan.account_id})"
+    yield "Mapping", plan.mapping
+    yield "Planned", datetime.fromtimestamp(plan.made_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    yield "Run", str(report.run_id) if report else "none: nothing was written"
+    if report is None and why_not:
+        yield "Why", why_not.partition("\n")[2] or why_not
+    if report is not None and report.stopped_by:
+        yield "Stopped", str(report.stopped_by)
+    for outcome, count in outcomes.counts.items():
+        yield f"Rows {outcome}" if outcome != "no product" else "Rows, no product", str(count)
+    for words, count in _others(outcomes.others).items():
+        yield "Elements without a row", f"{count} {words}"
+    if outcomes.lost:
+        rows = ", ".join(str(line.row) for line in outcomes.lost[:20])
+        yield "Not read", f"{len(outcomes.lost)} rows could not be read as rows; mend them in the sheet itself ({rows})"
+    if left_out:
+        yield "Left out", f"{left_out} unchanged rows are not listed: a tab holds no more than {_MOST_ROWS:,}"
+    if to_mend:
+        name = _own_tab(outcomes.sheet)
+        yield (
+            "To be mended",
+            f"{to_mend} rows, on the tab {name}. Mend its cells, save, and import this file with the same mapping: it "
+            "is a part of the sheet, so no other product changes. A row that you delete there is left as it is.",
+        )
+
+
+def _others(others: tuple[Line, ...]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for line in others:
+        counts[line.outcome] = counts.get(line.outcome, 0) + 1
+    return counts
