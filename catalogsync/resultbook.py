@@ -19,11 +19,12 @@ import pandas as pd
 
 from catalogsync import fields, newoptions
 from catalogsync.errors import CatalogSyncError, GuardRefused, UserError
-from catalogsync.outcomes import Line, Note, Outcome, Outcomes, outcomes_of
+from catalogsync.mappingfile import load_mapping
+from catalogsync.outcomes import Line, Note, Outcome, Outcomes, is_of, outcomes_of
 from catalogsync.outfile import new_workbook, written_beside
 from catalogsync.plan import Plan
 from catalogsync.plantext import source_words
-from catalogsync.reader import Sheet
+from catalogsync.reader import ReadOptions, Sheet, read_sheet
 from catalogsync.reader.own import ROW, id_header
 from catalogsync.reader.sheet import ERROR_TEXTS
 from catalogsync.sheetcells import CellWriter, is_number
@@ -53,6 +54,7 @@ _MOST_ROWS = 1_048_575
 _MOST_COLUMNS = 16_384
 _MOST_CHARACTERS = 32_767
 _LONGEST_COMMENT = 1_000
+_LONGEST_REASON = 2_000
 _NO_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NOT_IN_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
@@ -93,15 +95,37 @@ def write_result(
         with new_workbook(free) as book:
             book.set_properties({"created": datetime.fromtimestamp(plan.made_at, UTC).replace(tzinfo=None)})
             cells = CellWriter(book)
-            own = book.add_worksheet(_own_tab(sheet))
+            own = book.add_worksheet(own_tab(sheet))
             _Mending(own, cells, outcomes, plan).write(positions)
-            results = book.add_worksheet(RESULTS)
+            results = book.add_worksheet(_beside(RESULTS, sheet))
             left_out = _write_results(results, cells, outcomes)
-            _write_summary(book.add_worksheet(SUMMARY), cells, outcomes, plan, report, why_not, positions, left_out)
+            _write_summary(
+                book.add_worksheet(_beside(SUMMARY, sheet)), cells, outcomes, plan, report, why_not, positions, left_out
+            )
             if not positions:
                 results.activate()
 
     return Written(written_beside(path, write), outcomes.counts, len(positions))
+
+
+def read_source(path: Path, plan: Plan, mapping_path: Path | None = None) -> Sheet:
+    """The sheet that a stored plan was made of, read again; `mapping_path` where its ``read:`` is needed.
+
+    Raises SheetError where it cannot be read, UserError where it is not that sheet any longer.
+    """
+    tab = source_words(plan.source).partition("!")[2] or None
+    given = ReadOptions(tab=tab)
+    file = load_mapping(mapping_path) if mapping_path else None
+    titles = [shown.title for shown in plan.columns.values()]
+    sheet = read_sheet(path, file.read_options(given) if file else given, expect=file.headers if file else titles)
+    if any(not problem.spots for problem in plan.rejected):
+        raise UserError("the plan does not say which rows it rejected: an older version stored it; plan again")
+    if not is_of(sheet, plan):
+        told = (
+            f"{path} has {len(sheet.rows)} rows, the sheet of the plan had {plan.sheet_rows}, or they stand elsewhere"
+        )
+        raise UserError(f"{told}; it was edited since, or -m MAPPING is needed to read it as it was read")
+    return sheet
 
 
 def why_not_applied(error: CatalogSyncError) -> str:
@@ -115,14 +139,18 @@ def _first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
 
 
-def _own_tab(sheet: Sheet) -> str:
-    """The name of the person's own tab, another one where a tab of ours has it."""
-    name = tab_name(sheet.tab or sheet.path.stem)
-    return name if name.casefold() not in (RESULTS.casefold(), SUMMARY.casefold()) else f"{name} (rows)"
+def own_tab(sheet: Sheet) -> str:
+    """The name of the first tab: that of the person's own, which the mapping may ask for."""
+    return tab_name(sheet.tab or sheet.path.stem)
 
 
-def _plain(text: str) -> str:
-    return _NO_CHARACTER.sub("�", text)[:_MOST_CHARACTERS]
+def _beside(name: str, sheet: Sheet) -> str:
+    """The name of a tab of ours, another one where the person's has it."""
+    return name if own_tab(sheet).casefold() != name.casefold() else f"{name} {_BESIDE}"
+
+
+def _plain(text: str, most: int = _MOST_CHARACTERS) -> str:
+    return _NO_CHARACTER.sub("�", text if len(text) <= most else f"{text[: most - 1]}…")
 
 
 # --- the rows to be mended -----------------------------------------------------------------------------------
@@ -176,9 +204,9 @@ class _Mending:
             if words and self._comments < MOST_COMMENTS:
                 self._comments += 1
                 size = {"author": _AUTHOR, "x_scale": 2.5, "y_scale": 1.5}
-                tab.write_comment(row, place, _plain(words)[:_LONGEST_COMMENT], size)
+                tab.write_comment(row, place, _plain(words, _LONGEST_COMMENT), size)
         cells.write(tab, row, self._width, line.outcome, bg_color=COLOURS[line.outcome])
-        cells.write(tab, row, self._width + 1, _plain(line.reason), text_wrap=True, valign="top")
+        cells.write(tab, row, self._width + 1, _plain(line.reason, _LONGEST_REASON), text_wrap=True, valign="top")
         own = self._sheet.element_ids
         id_ = int(own.ids[position]) if own is not None and self._has_ids else 0
         if id_ > 0:
@@ -268,7 +296,7 @@ def _write_results(tab: Any, cells: CellWriter, outcomes: Outcomes) -> int:
         else:
             tab.write_string(row, 2, line.outcome, top)
         if line.reason:
-            cells.write(tab, row, 3, _plain(line.reason), **wrapped)
+            cells.write(tab, row, 3, _plain(line.reason, _LONGEST_REASON), **wrapped)
         if line.change:
             cells.write(tab, row, 4, _plain(line.change), **wrapped)
         if line.element_id:
@@ -322,7 +350,7 @@ def summary_lines(
     if left_out:
         yield "Left out", f"{left_out} unchanged rows are not listed: a tab holds no more than {_MOST_ROWS:,}"
     if to_mend:
-        name = _own_tab(outcomes.sheet)
+        name = own_tab(outcomes.sheet)
         yield (
             "To be mended",
             f"{to_mend} rows, on the tab {name}. Mend its cells, save, and import this file with the same mapping: it "

@@ -41,6 +41,12 @@ class ResultFile:
         if self.path is not None:
             self.sheet, self.plan, self.ids = planned.sheet, plan, matched_ids(planned.wanted, planned.base)
 
+    def read(self, source: Path, plan: Plan, mapping_path: Path | None) -> None:
+        """What it is made from, where the plan was stored: its sheet is read again."""
+        from catalogsync.resultbook import read_source
+
+        self.sheet, self.plan = read_source(source, plan, mapping_path), plan
+
     def write(self, report: Report | None, why_not: str = "") -> None:
         """Write it, once, and say so. That it cannot be written is told, and undoes nothing."""
         from catalogsync.resultbook import write_result
@@ -88,6 +94,7 @@ def result_file(path: Path | None, *sources: Path) -> Iterator[ResultFile]:
         raise
     except CatalogSyncError as error:
         if path is not None and result.plan is None:
-            common.say(printable(f"No result workbook, since there is no plan: {path} was not written."))
+            why = "there is no plan of the sheet"
+            common.say(printable(f"No result workbook, since {why}: {path} was not written."))
         result.write(None, why_not_applied(error))
         raise

@@ -331,7 +331,7 @@ def test_where_there_is_no_plan_nothing_is_written_and_that_is_said(start: Start
     desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path)
     desk.sheet.write_bytes(b"PK\x03\x04")
     assert desk.run() == 1
-    assert f"No result workbook, since there is no plan: {desk.result} was not written." in desk.shell.err
+    assert f"No result workbook, since there is no plan of the sheet: {desk.result} was not written." in desk.shell.err
     assert not desk.result.exists()
 
 
@@ -384,3 +384,39 @@ def test_a_csv_with_semicolons_and_a_header_of_two_rows_is_mended_in_a_workbook(
     assert desk.run_mended() == 0
     assert desk.values("Price") == {"001": ["1000.5"], "002": ["12.5"], "003": ["250"]}
     assert desk.values("Note")["002"] == ["=A1"]
+
+
+def test_a_stored_plan_is_told_row_by_row_with_the_sheet_that_it_was_made_of(
+    start: Start, tmp_path: Path, api: str
+) -> None:
+    desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path)
+    desk.write(MIXED)
+    plan = tmp_path / "plan.json"
+    desk.shell("plan", desk.sheet, "-m", desk.mapping, "--out", plan)
+    assert desk.shell("apply", plan, "--result", desk.result) == 64
+    assert desk.shell("apply", plan, "--result", desk.result, "--source", desk.sheet, "--json") == 3
+    assert json.loads(desk.shell.out)["result"] == str(desk.result)
+    assert [row[:3] for row in desk.tab(1)[1:]] == [
+        [2, "001", "unchanged"],
+        [3, "002", "done"],
+        [4, "003", "rejected"],
+        [5, "004", "done"],
+        [6, "005", "rejected"],
+    ]
+    assert [row[:2] for row in desk.tab()[1:]] == [["003", "Elm"], ["005", ""]]
+    desk.shell("apply", plan, "--result", desk.result, "--source", desk.sheet)
+    told = "the catalog changed since the plan was made; nothing was written. Plan again"
+    assert desk.tab(1)[2][2:4] == ["not applied", told]
+
+
+def test_a_sheet_that_a_stored_plan_was_not_made_of_is_refused_before_anything_is_sent(
+    start: Start, tmp_path: Path
+) -> None:
+    desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path)
+    desk.write(MIXED)
+    plan = tmp_path / "plan.json"
+    desk.shell("plan", desk.sheet, "-m", desk.mapping, "--out", plan)
+    desk.write(MIXED[1:])
+    assert desk.shell("apply", plan, "--result", desk.result, "--source", desk.sheet) == 1
+    assert "has 4 rows, the sheet of the plan had 5" in desk.shell.err
+    assert (desk.shell.posts, desk.result.exists()) == ([], False)
