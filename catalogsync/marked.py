@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 import openpyxl
 import pandas as pd
-import xlsxwriter
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, MergedCell
 from openpyxl.comments import Comment
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.worksheet.hyperlink import Hyperlink
 
 from catalogsync.errors import Problem, UserError
-from catalogsync.outfile import replacing
+from catalogsync.outfile import new_workbook, replacing
 from catalogsync.reader import Sheet, column_letter
 from catalogsync.reader.books import is_light
 from catalogsync.sheetcells import LIKE_FORMULA, CellWriter, is_number
@@ -220,12 +219,7 @@ def _write_cells(
     out: Path, sheet: Sheet | None, marks: dict[tuple[int, int], _Mark], told: Sequence[tuple[str, Problem]]
 ) -> None:
     _refuse_too_large(out, sheet)
-    options = {"strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}
-    with (
-        replacing(out) as temporary,
-        temporary.open("wb") as stream,
-        xlsxwriter.Workbook(stream, {**options, "constant_memory": True}) as book,
-    ):
+    with new_workbook(out) as book:
         tab = tab_name((sheet.tab or sheet.path.stem) if sheet else "")
         if tab.casefold() == TAB.casefold():
             tab = f"{tab}_"

@@ -258,7 +258,10 @@ def _free_names(headers: tuple[str, ...]) -> tuple[str, str]:
 def _as_read(text: str) -> str:
     """A text of the sheet as a cell can hold it: one that is too long is left as in the catalog by an import."""
     text = _NOT_IN_XML.sub("�", text)
-    return text if len(text) <= _MOST_CHARACTERS else fields.too_long_mark(len(text))
+    fits = (
+        len(text) <= _MOST_CHARACTERS // 2 or len(text.encode("utf-16-le")) // 2 <= _MOST_CHARACTERS
+    )  # as Excel counts
+    return text if fits else fields.too_long_mark(len(text))
 
 
 def _by_column(notes: list[Note], width: int) -> dict[int, str]:

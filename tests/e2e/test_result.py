@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
 from catalogsync.api.auth import APIS
+from catalogsync.emulator.faults import Fault
 from tests.e2e.conftest import Shell, Start, catalog_of
 
 FIELDS = [
@@ -420,3 +423,96 @@ def test_a_sheet_that_a_stored_plan_was_not_made_of_is_refused_before_anything_i
     assert desk.shell("apply", plan, "--result", desk.result, "--source", desk.sheet) == 1
     assert "has 4 rows, the sheet of the plan had 5" in desk.shell.err
     assert (desk.shell.posts, desk.result.exists()) == ([], False)
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_rows_that_the_account_refuses_are_failed_and_the_others_done(
+    start: Start, tmp_path: Path, api: str, status: int
+) -> None:
+    desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path)
+    desk.write([["001", "Oak", 10, "Red", "Hard"], ["002", "Ash", 120, "Blue", ""], ["003", "Elm", 251, "", ""]])
+    method = "POST" if api == "v2" else "PATCH"
+    for nth in (1, 2):  # the batch as a whole, then one of its halves
+        desk.shell.emulator.fault(f"{status} before {method} nth={nth}")
+    assert desk.run() == 3
+    assert sorted(row[2] for row in desk.tab(1)[1:]) == ["done", "done", "failed"]
+    [failed] = desk.tab()[1:]
+    assert (failed[5], failed[7]) == ("failed", "row")
+    assert f"refused with {status}" in failed[6]
+    assert desk.run_mended() == 0
+    assert desk.values("Price") == {"001": ["10"], "002": ["120"], "003": ["251"]}
+
+
+def test_rows_whose_answer_was_lost_are_unknown_and_importing_them_looks_first(start: Start, tmp_path: Path) -> None:
+    desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path)
+    desk.write([["004", "Fir", 7, "", ""]])
+    desk.shell.emulator.fault("drop after POST")
+    emulator = desk.shell.emulator  # from the lost answer on nothing can be read, so that it is not settled
+    emulator.fault(Fault("call", "POST", call=lambda _store: emulator.fault("401 GET count=0")))
+    code = desk.run("--settle", 0)
+    assert (code, desk.results()) == (7, [(2, "004", "unknown")]), desk.shell.out
+    assert desk.tab()[1][6].endswith("it may be stored or not; run the import again, which looks first")
+    desk.shell.emulator.faults.clear()
+    assert desk.run_mended() == 0
+    assert [each["name"] for each in desk.shell.elements()].count("Fir") == 1
+
+
+def test_elements_whose_row_is_gone_stand_at_the_end(start: Start, tmp_path: Path) -> None:
+    desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path, GONE + "guards: {delete: 100%, rows: 0}\n")
+    desk.write([["001", "Oak", 9.5, "Red", "Hard"]])
+    assert desk.run("--delete-unseen") == 0
+    assert sorted(desk.tab(1)[2:]) == [
+        ["", "002", "done", "", "deleted: Ash", 502],
+        ["", "003", "done", "", "deleted: Elm", 503],
+    ]
+
+
+def test_rows_of_an_export_keep_their_ids_so_that_a_mended_key_stays_the_same_product(
+    start: Start, tmp_path: Path
+) -> None:
+    desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path)
+    desk.shell("export", "Products", desk.sheet, "-m", desk.mapping)
+    book = openpyxl.load_workbook(desk.sheet)
+    for row in book.worksheets[0].iter_rows(min_row=2):
+        if row[0].value == "003":
+            row[2].value = "x"
+    book.save(desk.sheet)
+    assert desk.run() == 3
+    assert [row[-1] for row in desk.tab()[1:]] == [503]
+
+    def mend(tab: Worksheet) -> None:
+        tab["A2"], tab["C2"] = "033", 250
+
+    desk.mend(mend)
+    assert desk.run_mended() == 0
+    assert desk.values("Price") == {"001": ["9.5"], "002": ["100"], "033": ["250"]}
+
+
+def test_lines_that_could_not_be_read_are_told_and_are_not_among_those_to_be_mended(
+    start: Start, tmp_path: Path
+) -> None:
+    desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path, MAPPING.replace("  colour: Colour\n  note: Note\n", ""))
+    desk.sheet = tmp_path / "prices.csv"
+    desk.sheet.write_text("code,name,price\n001,Oak,9.5\n002,Ash\n003,Elm,x\n", encoding="utf-8")
+    assert desk.run() == 3
+    assert desk.results() == [(2, "001", "unchanged"), (3, "", "rejected"), (4, "003", "rejected")]
+    assert [row[0] for row in desk.tab()[1:]] == ["003"]
+    told = "1 rows could not be read as rows; mend them in the sheet itself (3)"
+    assert dict(row[:2] for row in desk.tab(2))["Not read"] == told
+
+
+@pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not here")
+def test_what_libreoffice_saved_again_is_a_part_all_the_same(start: Start, tmp_path: Path) -> None:  # pragma: no cover
+    desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path, GONE + "guards: {delete: 100%}\n")
+    desk.write([["001", "Oak", 9.5, "Red", "Hard"], ["002", "Ash", 100, "Blue", "=1+1"], ["003", "Elm", 250, "", ""]])
+    assert desk.run() == 0
+    desk.write([["001", "Oak", 9.5, "Red", "Hard"], ["002", "Ash", "x", "Blue", "=1+1"], ["003", "Elm", 250, "", ""]])
+    assert desk.run() == 3
+    desk.mend(lambda tab: tab.__setitem__("C2", 130))
+    out = tmp_path / "saved"
+    command = ["soffice", f"-env:UserInstallation=file://{tmp_path}/office", "--headless", "--convert-to", "xlsx"]
+    subprocess.run([*command, "--outdir", str(out), str(desk.result)], check=True, capture_output=True, timeout=120)
+    desk.result = out / desk.result.name
+    assert desk.run_mended() == 0
+    assert desk.values("Price") == {"001": ["9.5"], "002": ["130"], "003": ["250"]}
+    assert desk.values("Note")["002"] == ["=1+1"]
