@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogsync.errors import GuardRefused, Problem, Spot, StalePlan
+from catalogsync.errors import GuardRefused, Problem, SheetError, Spot, StalePlan
 from catalogsync.plan import Plan
 from catalogsync.reader import CellProblem, ReadOptions, Sheet, read_sheet
 from catalogsync.reader.sheet import ElementIds
 from catalogsync.resultbook import UNREAD, why_not_applied, write_result
 from tests.builders import made_plan, sheet
-from tests.reader_files import table
+from tests.reader_files import SHEETS, needs_sheets, table
 
 
 def written(path: Path, made: Sheet, *, rows: list[int] | None = None, **settings: Any) -> Sheet:
@@ -163,3 +163,36 @@ def test_50000_rows_are_told_and_the_few_that_are_wrong_are_to_be_mended(tmp_pat
         count,
         {"unchanged": count - 5, "rejected": 5},
     )
+
+
+def real_sheets() -> list[str]:
+    """The real sheets that are small enough for this."""
+    kinds = (".csv", ".tsv", ".xlsx", ".xls", ".ods")
+    found = [path for path in SHEETS.glob("*") if path.suffix.lower() in kinds] if SHEETS.is_dir() else []
+    return sorted(path.name for path in found if path.stat().st_size < 3_000_000) or ["absent"]
+
+
+@needs_sheets
+@pytest.mark.parametrize("name", real_sheets())
+def test_a_real_sheet_comes_back_cell_by_cell(tmp_path: Path, name: str) -> None:
+    try:
+        made = read_sheet(SHEETS / name)
+    except SheetError:
+        pytest.skip("needs a mapping to be read")
+    some = np.arange(0, len(made.rows), max(1, len(made.rows) // 400))
+    read = written(tmp_path / "r.xlsx", made, rows=made.rows[some].tolist())
+    width = len(made.headers)
+    unread = {(problem.position, problem.column) for problem in made.problems}
+    expected = [
+        [UNREAD if (position, place) in unread and not text.startswith("#") else text for place, text in enumerate(row)]
+        for position, row in zip(
+            some.tolist(), table(dataclasses.replace(made, cells=made.cells.iloc[some])), strict=True
+        )
+    ]
+    assert read.headers[:width] == made.headers
+    assert [row[:width] for row in table(read)] == expected
+    assert read.skipped is None
+    for place, mask in made.numbers.items():
+        is_number = read.numbers.get(place, np.zeros(len(some), dtype=bool))
+        stays = [text.startswith("0") and len(text) > 1 and text[1] != "." for text in made.cells[place].iloc[some]]
+        assert (is_number | np.array(stays)).tolist() == (mask[some] | np.array(stays)).tolist()
