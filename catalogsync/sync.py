@@ -174,7 +174,6 @@ def plan_of(
     matched = existing.table["id"][threeway.is_in(existing.table.index, wanted.index)]
     updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
     last_run = guards.LastRun(*journal.last_sheet(schema.account_id, schema.catalog_id, mapping.name))
-    last_run = guards.LastRun() if is_part else last_run
     alarms = guards.alarms(
         wanted,
         existing.table,

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogsync.errors import GuardRefused, Problem, SheetError, Spot, StalePlan
-from catalogsync.plan import Plan
+from catalogsync.plan import Plan, Shown
 from catalogsync.reader import CellProblem, ReadOptions, Sheet, read_sheet
 from catalogsync.reader.sheet import ElementIds
-from catalogsync.resultbook import UNREAD, why_not_applied, write_result
+from catalogsync.resultbook import UNREAD, own_width, why_not_applied, write_result
 from tests.builders import made_plan, sheet
 from tests.reader_files import SHEETS, needs_sheets, table
 
@@ -106,6 +106,13 @@ def test_ids_of_an_export_are_passed_on_if_they_are_of_this_catalog(
     read = written(tmp_path / "r.xlsx", made)
     assert read.element_ids is not None
     assert (read.element_ids.is_part, read.element_ids.ids.tolist()) == (True, ids)
+
+
+def test_the_last_columns_of_a_part_are_the_persons_own_where_they_are_mapped(tmp_path: Path) -> None:
+    own = ElementIds(30001, 4220, True, np.array([501]))
+    made = dataclasses.replace(sheet(["a", "Result", "Reason"], ["x", "y", "z"]), element_ids=own)
+    mapped = plan_of(columns={"1": Shown("Reason")})
+    assert [own_width(made, plan) for plan in (plan_of(), mapped)] == [1, 3]
 
 
 def test_ids_that_nobody_gave_the_sheet_are_not_made_up(tmp_path: Path) -> None:

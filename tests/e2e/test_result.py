@@ -163,6 +163,9 @@ def test_mended_rows_are_imported_by_themselves_and_nothing_else_is_missing_or_r
     assert (made["changes"], made["alarms"]) == ([], [])
     desk.write([FULL[0], ["002", "Ash", 130, "Blue", ""]])
     assert [change["kind"] for change in desk.shell.plan(desk.sheet, "-m", desk.mapping)["changes"]] == ["delete"]
+    desk.write(FULL[:1])  # the last sheet is the one of three rows, not the one that was mended
+    [alarm] = desk.shell.plan(desk.sheet, "-m", desk.mapping)["alarms"]
+    assert alarm["where"] == "guard rows"
 
 
 def test_a_product_that_a_colleague_deleted_stays_deleted_after_a_part_was_imported(
@@ -430,17 +433,17 @@ def test_rows_that_the_account_refuses_are_failed_and_the_others_done(
     start: Start, tmp_path: Path, api: str, status: int
 ) -> None:
     desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path)
-    desk.write([["001", "Oak", 10, "Red", "Hard"], ["002", "Ash", 120, "Blue", ""], ["003", "Elm", 251, "", ""]])
+    desk.write([["001", "Oak", 10, "Red", "Hard"], ["002", "Ash", 120, "Blue", ""]])
     method = "POST" if api == "v2" else "PATCH"
     for nth in (1, 2):  # the batch as a whole, then one of its halves
         desk.shell.emulator.fault(f"{status} before {method} nth={nth}")
     assert desk.run() == 3
-    assert sorted(row[2] for row in desk.tab(1)[1:]) == ["done", "done", "failed"]
+    assert sorted(row[2] for row in desk.tab(1)[1:]) == ["done", "failed"]
     [failed] = desk.tab()[1:]
     assert (failed[5], failed[7]) == ("failed", "row")
     assert f"refused with {status}" in failed[6]
     assert desk.run_mended() == 0
-    assert desk.values("Price") == {"001": ["10"], "002": ["120"], "003": ["251"]}
+    assert desk.values("Price") == {"001": ["10"], "002": ["120"], "003": ["250"]}
 
 
 def test_rows_whose_answer_was_lost_are_unknown_and_importing_them_looks_first(start: Start, tmp_path: Path) -> None:
