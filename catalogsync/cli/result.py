@@ -63,8 +63,8 @@ class ResultFile:
         self.written = made.path
         if made.path != self.path:
             common.say(printable(f"{self.path} is open in another program, so it stays as it is."))
-        rows = "1 row needs" if made.to_mend == 1 else f"{made.to_mend} rows need"
-        mend = f"; {rows} a person: mend them there and import that file" if made.to_mend else ""
+        rows = "1 row needs a person: mend it" if made.to_mend == 1 else f"{made.to_mend} rows need a person: mend them"
+        mend = f"; {rows} there and import that file" if made.to_mend else ""
         common.say(printable(f"Result of every row: {made.path}{mend}"))
 
     @property
