@@ -7,7 +7,7 @@ nothing to say but that it is unchanged.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -41,6 +41,7 @@ _CHUNK = 16_384
 _LONGEST_CHANGE = 1_000
 _CODES: Final = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 _IN_DOUBT = "it may be stored or not; run the import again, which looks first"
+_NOT_APPROVED = "not approved"
 _RUN_AGAIN = "run the import again, or `catalogsync resume`"
 
 
@@ -153,12 +154,19 @@ class Outcomes:
 
 
 def outcomes_of(
-    sheet: Sheet, plan: Plan, report: Report | None = None, *, why_not: str = "", ids: pd.Series | None = None
+    sheet: Sheet,
+    plan: Plan,
+    report: Report | None = None,
+    *,
+    why_not: str = "",
+    ids: pd.Series | None = None,
+    left_out: Iterable[Change] = (),
 ) -> Outcomes:
     """What became of the rows of a sheet.
 
     `report` is None where nothing was sent, and `why_not` says why then. `ids` are the elements that rows were
-    matched to, by row number, where they are known (`matched_ids`).
+    matched to, by row number, where they are known (`matched_ids`). `left_out` are changes that are not in `plan`
+    since a person did not approve them (`not_approved`).
     """
     if report is not None:
         plan = newoptions.with_ids(plan, report.options)
@@ -174,9 +182,24 @@ def outcomes_of(
     for change in plan.changes:
         outcome, words, id_ = _became(change, results.get(change.op), has_run=report is not None, why=why)
         gathering.change(change, outcome, words, id_)
+    for change in left_out:
+        gathering.left_out(change)
     gathering.differences(report)
     gathering.fill_ids(ids)
     return gathering.made()
+
+
+def not_approved(whole: Plan, approved: Plan) -> Iterator[Change]:
+    """What is in a plan and not in what was approved of it: whole changes, and values of updates."""
+    kept = {change.op: change for change in approved.changes}
+    for change in whole.changes:
+        part = kept.get(change.op)
+        if part is None:
+            yield change
+        elif isinstance(change, Update) and isinstance(part, Update):
+            after = {key: text for key, text in change.after.items() if key not in part.after}
+            if after:
+                yield replace(change, after=after)
 
 
 def matched_ids(wanted: pd.DataFrame, base: Base) -> pd.Series:
@@ -322,6 +345,15 @@ class _Gathering:
         if words:
             self._notes.setdefault(position, []).append(Note(None, words, outcome in NEED_A_PERSON))
         self._worse(position, outcome)
+
+    def left_out(self, change: Change) -> None:
+        """A change, or a part of one, that was not approved."""
+        position = None if isinstance(change, Delete) or not change.row else self._position(change.row)
+        if position is None or position not in self._changes:
+            self.change(change, "not applied", _NOT_APPROVED, 0 if isinstance(change, Add) else change.id)
+        else:
+            words = f"{_NOT_APPROVED}: {change_words(self._plan, change, is_done=False)}"
+            self._notes.setdefault(position, []).append(Note(None, words, is_problem=False))
 
     def differences(self, report: Report | None) -> None:
         """What the catalog stored otherwise than it was sent."""

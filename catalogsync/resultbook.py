@@ -9,7 +9,7 @@ Summary           the run and the counts
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ import pandas as pd
 from catalogsync import fields, newoptions
 from catalogsync.errors import CatalogSyncError, GuardRefused, UserError
 from catalogsync.mappingfile import load_mapping
+from catalogsync.model import Change
 from catalogsync.outcomes import Line, Note, Outcome, Outcomes, is_of, outcomes_of
 from catalogsync.outfile import new_workbook, written_beside
 from catalogsync.plan import Plan
@@ -79,12 +80,13 @@ def write_result(
     *,
     why_not: str = "",
     ids: pd.Series | None = None,
+    left_out: Iterable[Change] = (),
 ) -> Written:
     """Write what became of the rows of a sheet; the arguments as for `outcomes_of`.
 
     Raises UserError where it cannot be written.
     """
-    outcomes = outcomes_of(sheet, plan, report, why_not=_first_line(why_not), ids=ids)
+    outcomes = outcomes_of(sheet, plan, report, why_not=_first_line(why_not), ids=ids, left_out=left_out)
     if report is not None:
         plan = newoptions.with_ids(plan, report.options)
     positions = outcomes.to_mend().tolist()

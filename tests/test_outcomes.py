@@ -12,7 +12,7 @@ import pytest
 from catalogsync.base import Base
 from catalogsync.errors import Problem, Spot, Stopped
 from catalogsync.model import Add, Clash, Delete, Result, Update
-from catalogsync.outcomes import Line, Outcomes, key_texts, matched_ids, outcomes_of
+from catalogsync.outcomes import Line, Outcomes, key_texts, matched_ids, not_approved, outcomes_of
 from catalogsync.plan import Plan, Shown
 from catalogsync.readback import Difference
 from catalogsync.reader import CellProblem, Sheet
@@ -190,6 +190,19 @@ def test_elements_without_a_row_stand_at_the_end() -> None:
     assert lines(made)[3:] == [
         Line(0, "D", "done", "", 504, "deleted: Fir"),
         Line(0, "E", "done", "", 505, "price: 5 → (empty)"),
+    ]
+
+
+def test_what_a_person_did_not_approve_is_not_applied_or_a_remark_beside_what_was() -> None:
+    delete = Delete(3, "D", 504, "Fir", 0)
+    approved = plan_of(dataclasses.replace(UPDATE, after={"name": "Ash"}))
+    left_out = list(not_approved(plan_of(ADD, UPDATE, delete), approved))
+    made = outcomes_of(SHEET, approved, report_of(Result(2, "done", 502)), left_out=left_out)
+    assert lines(made) == [
+        Line(2, "A", "not applied", "not approved", 0, "to add"),
+        Line(3, "B", "done", "not approved: price: 1 → 6", 502, "title: (empty) → Ash"),
+        Line(4, "C", "unchanged"),
+        Line(0, "D", "not applied", "not approved", 504, "to delete: Fir"),
     ]
 
 

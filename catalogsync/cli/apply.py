@@ -50,17 +50,23 @@ def command(
     ceilings = common.ceilings_of(delete=max_delete, update=max_update, add=max_add, options=max_options)
     if (result_path is None) != (source is None):
         raise click.UsageError("--result needs --source SHEET, the sheet that the plan was made of, and the other way")
+    sources = [path for path in (plan_path, source, mapping_path) if path]
     if plan_path.suffix.lower() == ".xlsx":
-        if result_path:
-            raise click.UsageError("--result goes with a stored PLAN (.json), not with a review workbook")
         from catalogsync.cli.apply_review import apply_review
+        from catalogsync.reviewanswers import read_review
 
-        with common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing:
-            return apply_review(plan_path, writing, ceilings, allow=allow, as_json=as_json, rps=rps, quiet=quiet)
+        with (
+            result_file(result_path, *sources) as result,
+            common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
+        ):
+            answers = read_review(plan_path)
+            if source:
+                result.read(source, answers.plan, mapping_path)
+            return apply_review(answers, writing, ceilings, result, allow=allow, as_json=as_json, rps=rps, quiet=quiet)
     made = load_plan(plan_path)
     journal = common.journal()
     with (
-        result_file(result_path, *filter(None, (plan_path, source, mapping_path))) as result,
+        result_file(result_path, *sources) as result,
         common.connected(rps=rps) as client,
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
         common.progress(quiet=quiet) as watch,

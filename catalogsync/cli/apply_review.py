@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalogsync.cli import common, printable
 
 if TYPE_CHECKING:
+    from catalogsync.cli.result import ResultFile
     from catalogsync.model import Ceiling, Schema
     from catalogsync.reviewanswers import Answers
     from catalogsync.reviewing import Decided
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 def apply_review(
-    path: Path,
+    answers: Answers,
     writing: common.Writing,
     ceilings: Mapping[str, Ceiling],
+    result: ResultFile,
     *,
     allow: str,
     as_json: bool,
@@ -27,20 +28,19 @@ def apply_review(
 ) -> int:
     """Apply what is approved, or go on with the run of this workbook that was cut off. The exit code.
 
-    Raises UserError where the workbook was edited, StalePlan where it is too old, was applied, or no longer fits the
+    Raises StalePlan where the workbook is too old, was applied, or no longer fits the
     catalog, GuardRefused where a guard stops what is approved.
     """
     from catalogsync import reviewing, runs, sync
     from catalogsync.cli import resume
-    from catalogsync.reviewanswers import read_review
 
-    answers = read_review(path)
     journal = common.journal()
     cut_off = reviewing.interrupted_run(journal, answers)
     if not quiet:
         _say_answers(answers)
     if cut_off:
         common.say(f"Run {cut_off.id} of this workbook was cut off; going on with it.")
+        result.leave("a run that was cut off is gone on with; the next import of the sheet tells of every row")
         with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
             schema = sync.schema_of(cut_off, client)
             carried = resume.carry_on(cut_off, schema, client, journal, writing, watch)
@@ -56,13 +56,15 @@ def apply_review(
         schema = sync.check_stored(answers.approved, client, watch, prepare=prepare)
         made = reviewing.decided(answers, client, schema)
         sync.check_guards(made.plan, ceilings, allow)
+        result.approve(made.plan)
         reviewing.keep(journal, answers, made)
         report = None
         if made.plan.changes:
             report = sync.apply(made.plan, client, journal, schema, writing.options, watch=watch)
         else:
             runs.remember(journal, made.plan, (), {})
-    return _tell(answers, made, report, as_json=as_json)
+    result.write(report, "nothing of the plan is approved")
+    return common.worst([_tell(answers, made, report, result, as_json=as_json), *result.exit_codes])
 
 
 def _say_answers(answers: Answers) -> None:
@@ -72,14 +74,15 @@ def _say_answers(answers: Answers) -> None:
         common.say(printable(line))
 
 
-def _tell(answers: Answers, made: Decided, report: Report | None, *, as_json: bool) -> int:
+def _tell(answers: Answers, made: Decided, report: Report | None, result: ResultFile, *, as_json: bool) -> int:
     import dataclasses
 
     from catalogsync.cli import render
 
     if as_json:
         outcome = render.report_json(report) if report else {"run": None, "results": []}
-        common.print_json({**outcome, "review": dataclasses.asdict(answers.review)})
+        written = {"result": str(result.written)} if result.written else {}
+        common.print_json({**outcome, "review": dataclasses.asdict(answers.review), **written})
     elif report:
         render.print_report(made.plan, report)
     else:

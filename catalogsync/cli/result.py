@@ -16,6 +16,7 @@ from catalogsync.errors import CatalogSyncError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from catalogsync.model import Change
     from catalogsync.plan import Plan
     from catalogsync.reader import Sheet
     from catalogsync.sync import Planned
@@ -30,6 +31,7 @@ class ResultFile:
     sheet: Sheet | None = None
     plan: Plan | None = None
     ids: pd.Series | None = None
+    left_out: tuple[Change, ...] = ()
     written: Path | None = None
     has_failed: bool = False
     is_over: bool = False
@@ -47,6 +49,13 @@ class ResultFile:
 
         self.sheet, self.plan = read_source(source, plan, mapping_path), plan
 
+    def approve(self, approved: Plan) -> None:
+        """That only a part of the plan was approved."""
+        from catalogsync.outcomes import not_approved
+
+        if self.plan is not None:
+            self.left_out, self.plan = tuple(not_approved(self.plan, approved)), approved
+
     def write(self, report: Report | None, why_not: str = "") -> None:
         """Write it, once, and say so. That it cannot be written is told, and undoes nothing."""
         from catalogsync.resultbook import write_result
@@ -55,7 +64,9 @@ class ResultFile:
             return
         self.is_over = True
         try:
-            made = write_result(self.path, self.sheet, self.plan, report, why_not=why_not, ids=self.ids)
+            made = write_result(
+                self.path, self.sheet, self.plan, report, why_not=why_not, ids=self.ids, left_out=self.left_out
+            )
         except CatalogSyncError as error:
             self.has_failed = True
             common.say(printable(f"No result workbook: {error}"))
@@ -66,6 +77,12 @@ class ResultFile:
         rows = "1 row needs a person: mend it" if made.to_mend == 1 else f"{made.to_mend} rows need a person: mend them"
         mend = f"; {rows} there and import that file" if made.to_mend else ""
         common.say(printable(f"Result of every row: {made.path}{mend}"))
+
+    def leave(self, why: str) -> None:
+        """Write none, and say why."""
+        if self.path is not None:
+            self.is_over = True
+            common.say(printable(f"No result workbook: {why}."))
 
     @property
     def exit_codes(self) -> list[int]:

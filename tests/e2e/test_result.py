@@ -415,6 +415,24 @@ def test_a_stored_plan_is_told_row_by_row_with_the_sheet_that_it_was_made_of(
     assert desk.tab(1)[2][2:4] == ["not applied", told]
 
 
+def test_of_a_review_workbook_it_tells_what_was_not_approved_too(start: Start, tmp_path: Path, api: str) -> None:
+    desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path)
+    desk.write(MIXED)
+    review = tmp_path / "review.xlsx"
+    desk.shell("plan", desk.sheet, "-m", desk.mapping, "--out", review)
+    book = openpyxl.load_workbook(review)
+    book["Adds"]["A2"] = "no"
+    book.save(review)
+    assert desk.shell("apply", review, "--result", review, "--source", desk.sheet) == 64
+    assert desk.shell("apply", review, "--result", desk.result, "--source", desk.sheet, "--json") == 3
+    assert json.loads(desk.shell.out)["result"] == str(desk.result)
+    assert [row[2:5] for row in desk.tab(1)[2:5:2]] == [
+        ["done", "", "price: 100 → 120"],
+        ["not applied", "not approved", "to add"],
+    ]
+    assert [row[0] for row in desk.tab()[1:]] == ["003", "005"]
+
+
 def test_a_sheet_that_a_stored_plan_was_not_made_of_is_refused_before_anything_is_sent(
     start: Start, tmp_path: Path
 ) -> None:
