@@ -116,18 +116,15 @@ class Outcomes:
                 while following.row and following.row < row:
                     yield following
                     following = next(ahead)
-                yield self._line(position, row, key)
+                yield self.line(position, key)
         while following.row:
             yield following
             following = next(ahead)
         yield from self.others
 
-    def line(self, position: int) -> Line:
-        """What became of one row."""
-        [key] = key_texts(self.sheet.cells.iloc[position : position + 1], key_places(self.sheet, self.plan))
-        return self._line(position, int(self.sheet.rows[position]), key)
-
-    def _line(self, position: int, row: int, key: str) -> Line:
+    def line(self, position: int, key: str = "") -> Line:
+        """What became of one row, with the key that it is given."""
+        row = int(self.sheet.rows[position])
         outcome, id_ = OUTCOMES[self.codes[position]], int(self.element_ids[position])
         notes, changed = self._notes.get(position), self._changes.get(position)
         if notes is None and changed is None:
@@ -309,8 +306,9 @@ class _Gathering:
 
     def say(self, problem: Problem, outcome: Outcome | None) -> None:
         """A problem of rows; None: nothing becomes of them by it."""
-        words = problem.what + (f" ({problem.hint})" if problem.hint else "")
-        for spot in problem.spots:
+        told = problem.what + (f" ({problem.hint})" if problem.hint else "")
+        for place, spot in enumerate(problem.spots):
+            words = f"with {problem.where}: {told}" if place else told
             position = self._position(spot.row)
             if position is not None:
                 is_problem = outcome == "rejected"

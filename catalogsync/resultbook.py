@@ -26,7 +26,7 @@ from catalogsync.outfile import new_workbook, written_beside
 from catalogsync.plan import Plan
 from catalogsync.plantext import source_words
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
-from catalogsync.reader.own import ROW, id_header
+from catalogsync.reader.own import ROW, header_of, id_header
 from catalogsync.reader.sheet import ERROR_TEXTS
 from catalogsync.sheetcells import CellWriter, is_number
 from catalogsync.wording import title_of
@@ -56,6 +56,9 @@ _MOST_COLUMNS = 16_384
 _MOST_CHARACTERS = 32_767
 _LONGEST_COMMENT = 1_000
 _LONGEST_REASON = 2_000
+_REASON_WIDTH = 80
+_MEASURED_ROWS = 200
+_LINE_POINTS, _MOST_LINES = 15, 12
 _NO_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NOT_IN_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
@@ -155,6 +158,13 @@ def _plain(text: str, most: int = _MOST_CHARACTERS) -> str:
     return _NO_CHARACTER.sub("�", text if len(text) <= most else f"{text[: most - 1]}…")
 
 
+def _set_height(tab: Any, row: int, *wrapped: tuple[str, int]) -> None:
+    """Make a row as high as its wrapped texts (text, column's width) need, about: not every program does so itself."""
+    lines = max(sum(1 + len(line) // wide for line in text.split("\n")) for text, wide in wrapped)
+    if lines > 1:
+        tab.set_row(row, _LINE_POINTS * min(lines, _MOST_LINES))
+
+
 # --- the rows to be mended -----------------------------------------------------------------------------------
 
 
@@ -173,10 +183,11 @@ class _Mending:
         names = _free_names(sheet.headers[:width])
         head = cells.style(**_HEADING)
         for place, header in enumerate(sheet.headers[:width]):
-            tab.set_column(place, place, min(40, max(10, len(header) + 3)))
-            if header:
+            longest = max(map(len, sheet.cells[place].iloc[positions[:_MEASURED_ROWS]]), default=0)
+            tab.set_column(place, place, min(40, max(9, len(header) + 3, longest + 1)))
+            if header and header_of([[header]]) is None:  # a second mark would make both none
                 tab.write_string(0, place, _plain(header), head)
-        for place, (name, wide) in enumerate(zip(names, (12, 80), strict=True), start=width):
+        for place, (name, wide) in enumerate(zip(names, (12, _REASON_WIDTH), strict=True), start=width):
             tab.set_column(place, place, wide)
             tab.write_string(0, place, name, head)
         tab.set_column(width + 2, width + 2, None, None, {"hidden": True})
@@ -195,9 +206,13 @@ class _Mending:
         tab, cells = self._tab, self._cells
         line = self._outcomes.line(position)
         told = _by_column(self._outcomes.notes(position), self._width)
+        reason = _plain(line.reason, _LONGEST_REASON)
+        _set_height(tab, row, (reason, _REASON_WIDTH))
         for place, text in enumerate(values):
             words = told.get(place)
-            style = {"bg_color": COLOURS[line.outcome]} if words else {}
+            if not text and not words and (position, place) not in unread:
+                continue
+            style = {"valign": "top", **({"bg_color": COLOURS[line.outcome]} if words else {})}
             as_number = is_number(self._sheet, position, place)
             if (position, place) in unread:
                 self._write_unread(row, place, text, as_number=as_number, **style)
@@ -207,8 +222,8 @@ class _Mending:
                 self._comments += 1
                 size = {"author": _AUTHOR, "x_scale": 2.5, "y_scale": 1.5}
                 tab.write_comment(row, place, _plain(words, _LONGEST_COMMENT), size)
-        cells.write(tab, row, self._width, line.outcome, bg_color=COLOURS[line.outcome])
-        cells.write(tab, row, self._width + 1, _plain(line.reason, _LONGEST_REASON), text_wrap=True, valign="top")
+        cells.write(tab, row, self._width, line.outcome, bg_color=COLOURS[line.outcome], valign="top")
+        cells.write(tab, row, self._width + 1, reason, text_wrap=True, valign="top")
         own = self._sheet.element_ids
         id_ = int(own.ids[position]) if own is not None and self._has_ids else 0
         if id_ > 0:
@@ -287,21 +302,25 @@ def _write_results(tab: Any, cells: CellWriter, outcomes: Outcomes) -> int:
     total = sum(outcomes.counts.values()) + len(outcomes.others)
     is_whole = total <= _MOST_ROWS
     wrapped: dict[str, Any] = {"text_wrap": True, "valign": "top"}
-    top = cells.style(valign="top")
+    top, left = cells.style(valign="top"), cells.style(valign="top", align="left")
+    widths = dict(_HEADINGS)
     row = 0
     for line in outcomes.lines():
         if (not is_whole and line.outcome == "unchanged") or row == _MOST_ROWS:
             continue
         row += 1
+        reason = _plain(line.reason, _LONGEST_REASON)
+        if reason or line.change:
+            _set_height(tab, row, (reason, widths[REASON]), (line.change, widths["Change"]))
         if line.row:
-            tab.write_number(row, 0, line.row, top)
+            tab.write_number(row, 0, line.row, left)
         cells.write(tab, row, 1, _plain(line.key), valign="top")
         if line.outcome in COLOURS:
             cells.write(tab, row, 2, line.outcome, valign="top", bg_color=COLOURS[line.outcome])
         else:
             tab.write_string(row, 2, line.outcome, top)
-        if line.reason:
-            cells.write(tab, row, 3, _plain(line.reason, _LONGEST_REASON), **wrapped)
+        if reason:
+            cells.write(tab, row, 3, reason, **wrapped)
         if line.change:
             cells.write(tab, row, 4, _plain(line.change), **wrapped)
         if line.element_id:
@@ -326,8 +345,11 @@ def _write_summary(
 ) -> None:
     tab.set_column(0, 0, 22)
     tab.set_column(1, 1, 100)
+    tab.set_landscape()
+    tab.fit_to_pages(1, 0)
     lines = summary_lines(outcomes, plan, report, why_not, to_mend=len(positions), left_out=left_out)
     for row, (title, text) in enumerate(lines):
+        _set_height(tab, row, (text, 100))
         cells.write(tab, row, 0, title, bold=True, valign="top")
         cells.write(tab, row, 1, _plain(text), text_wrap=True, valign="top")
 

@@ -115,6 +115,27 @@ def test_the_last_columns_of_a_part_are_the_persons_own_where_they_are_mapped(tm
     assert [own_width(made, plan) for plan in (plan_of(), mapped)] == [1, 3]
 
 
+def test_headers_that_are_marks_themselves_do_not_hide_that_the_rows_are_a_part(tmp_path: Path) -> None:
+    read = written(tmp_path / "r.xlsx", sheet(["a", "catalogsync id 1/2", "catalogsync id 3/4"], ["x", "5", "6"]))
+    assert read.headers == ("a", "", "", "Result", "Reason")
+    assert read.element_ids is not None
+    assert read.element_ids.is_part
+
+
+def test_a_workbook_that_is_open_in_another_program_is_written_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if target.name == "r.xlsx":  # what Windows answers while Excel holds the file
+            raise PermissionError(13, "denied")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert write_result(tmp_path / "r.xlsx", sheet(["a"], ["x"]), plan_of()).path == tmp_path / "r-2.xlsx"
+
+
 def test_ids_that_nobody_gave_the_sheet_are_not_made_up(tmp_path: Path) -> None:
     read = written(tmp_path / "r.xlsx", sheet(["a", "b"], ["x", "y"]), ids=pd.Series([501], index=[2]))
     assert read.element_ids is not None

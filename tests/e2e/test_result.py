@@ -241,7 +241,10 @@ def test_a_key_that_is_mended_means_another_product_as_it_does_in_the_sheet_itse
     assert desk.run() == 3
     hint = "also prices.xlsx!Prices!A3 (code); none is taken; `duplicates: first` or `last` takes one"
     reason = f'the key "001" stands in 2 rows ({hint})'
-    assert [row[5:] for row in desk.tab()[1:]] == [["rejected", f"code: {reason}", "row"]] * 2
+    assert [row[5:] for row in desk.tab()[1:]] == [
+        ["rejected", f"code: {reason}", "row"],
+        ["rejected", f"code: with prices.xlsx!Prices!A2 (code): {reason}", "row"],
+    ]
 
     def mend(tab: Worksheet) -> None:
         tab.delete_rows(2)
