@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import openpyxl
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
 from catalogsync.api.auth import APIS
+from catalogsync.cli import common
 from catalogsync.emulator.faults import Fault
 from tests.e2e.conftest import Shell, Start, catalog_of
 
@@ -540,3 +542,24 @@ def test_what_libreoffice_saved_again_is_a_part_all_the_same(start: Start, tmp_p
     assert desk.run_mended() == 0
     assert desk.values("Price") == {"001": ["9.5"], "002": ["130"], "003": ["250"]}
     assert desk.values("Note")["002"] == ["=1+1"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "why"),
+    [(False, 0, "the answer was no"), (click.Abort(), 130, "the question was not answered")],
+)
+def test_where_the_answer_is_no_or_none_nothing_is_applied_and_the_workbook_says_so(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Any, code: int, why: str
+) -> None:
+    def confirm(_question: str) -> bool:  # in place of a terminal
+        if isinstance(answer, click.Abort):
+            raise answer
+        return bool(answer)
+
+    monkeypatch.setattr(common, "is_interactive", lambda: True)
+    monkeypatch.setattr(common, "confirm", confirm)
+    desk = Desk(start(catalog_of(FIELDS, ELEMENTS)), tmp_path)
+    desk.write(MIXED)
+    assert desk.shell("import", desk.sheet, "-m", desk.mapping, "--result", desk.result) == code
+    assert desk.shell.posts == []
+    assert desk.tab(1)[2][:4] == [3, "002", "not applied", why]
