@@ -1,5 +1,4 @@
-"""The pictures of the documents, made anew from the sample: an export, a review workbook, a result workbook, the page of a
-plan.
+"""The pictures of the documents, made anew from the sample: an export, a review and a result workbook, a plan's page.
 
     python -m tests.pictures
 
