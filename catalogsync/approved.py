@@ -28,11 +28,13 @@ def apply_approved(
     options: writer.WriteOptions,
     *,
     begin: Callable[[Schema], object],
+    hear: Callable[[Plan], object] = lambda _: None,
     ceilings: Mapping[str, Ceiling] | None = None,
     allow: str = "",
     watch: sync.Watch | None = None,
 ) -> Approved:
-    """Apply what is approved. `begin` takes the catalog's lock once the catalog is known.
+    """Apply what is approved. `begin` takes the catalog's lock once the catalog is known; `hear` gets the plan
+    before anything of it is sent.
 
     Raises StalePlan where the workbook is too old, was applied, or no longer fits the catalog, GuardRefused where a
     guard stops what is approved.
@@ -47,6 +49,7 @@ def apply_approved(
     schema = sync.check_stored(answers.approved, client, watch, prepare=prepare)
     made = reviewing.decided(answers, client, schema)
     sync.check_guards(made.plan, ceilings, allow)
+    hear(made.plan)
     reviewing.keep(journal, answers, made)
     if made.plan.changes:
         return Approved(made.plan, sync.apply(made.plan, client, journal, schema, options, watch=watch))

@@ -80,6 +80,8 @@ def export_of(sheet: Sheet, schema: model.Schema) -> Export:
     made = ids or carried
     if made is None:
         return Export()
+    if ids is not None and not ids.is_export:
+        return Export(is_part=ids.is_part)
     here = (schema.account_id, schema.catalog_id)
     if (made.account_id, made.catalog_id) != here:
         where = f"catalog {made.catalog_id} of account {made.account_id}"

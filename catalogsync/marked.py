@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 import openpyxl
 import pandas as pd
-import xlsxwriter
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, MergedCell
 from openpyxl.comments import Comment
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.worksheet.hyperlink import Hyperlink
 
 from catalogsync.errors import Problem, UserError
-from catalogsync.outfile import replacing
+from catalogsync.outfile import new_workbook, replacing
 from catalogsync.reader import Sheet, column_letter
 from catalogsync.reader.books import is_light
+from catalogsync.sheetcells import LIKE_FORMULA, CellWriter, is_number
 from catalogsync.workbook import tab_name
 
 TAB = "Problems"
@@ -42,8 +42,6 @@ _MOST_ROWS = 1_048_576
 _MOST_COLUMNS = 16_384
 _MOST_CHARACTERS = 32_767
 _LONGEST_COMMENT = 1_000
-_LIKE_FORMULA = tuple("=+-@")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,14})?")
 _HEADINGS = ("Kind", "Where", "What", "What to do")
 _WIDTHS = (10, 44, 70, 60)
 
@@ -186,7 +184,7 @@ def _list_in(book: Any, sheet: Sheet, told: Sequence[tuple[str, Problem]]) -> No
             cell = listed.cell(row, place, _plain(text))
             cell.data_type = "s"  # what begins with = is text
             cell.alignment = wrapped
-            cell.quotePrefix = text.startswith(_LIKE_FORMULA)
+            cell.quotePrefix = text.startswith(LIKE_FORMULA)
         link = _place(sheet, problem, sheet.tab or "") if row <= _MOST_LINKS else ""
         if link:
             cell = listed.cell(row, 2)
@@ -221,12 +219,7 @@ def _write_cells(
     out: Path, sheet: Sheet | None, marks: dict[tuple[int, int], _Mark], told: Sequence[tuple[str, Problem]]
 ) -> None:
     _refuse_too_large(out, sheet)
-    options = {"strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}
-    with (
-        replacing(out) as temporary,
-        temporary.open("wb") as stream,
-        xlsxwriter.Workbook(stream, {**options, "constant_memory": True}) as book,
-    ):
+    with new_workbook(out) as book:
         tab = tab_name((sheet.tab or sheet.path.stem) if sheet else "")
         if tab.casefold() == TAB.casefold():
             tab = f"{tab}_"
@@ -243,8 +236,7 @@ def _refuse_too_large(out: Path, sheet: Sheet | None) -> None:
 
 
 def _write_sheet(book: Any, tab: Any, sheet: Sheet, marks: dict[tuple[int, int], _Mark]) -> None:
-    formats = {True: book.add_format({"bg_color": f"#{RED}"}), False: book.add_format({"bg_color": f"#{YELLOW}"})}
-    quoted = book.add_format({"quote_prefix": True})
+    cells = CellWriter(book)
     bold = book.add_format({"bold": True})
     marked = {row for row, _ in marks}
     commented = set(list(marks)[:MOST_COMMENTS])
@@ -255,15 +247,9 @@ def _write_sheet(book: Any, tab: Any, sheet: Sheet, marks: dict[tuple[int, int],
     for row, position, texts in _rows(sheet):
         for place, text in enumerate(texts):
             mark = marks.get((row, place)) if row in marked else None
-            style = formats[mark.is_problem] if mark else None
-            if not text and mark:
-                tab.write_blank(row - 1, place, None, style)
-            elif position >= 0 and _is_number(sheet, position, place) and _NUMBER.fullmatch(text):
-                tab.write_number(row - 1, place, float(text), style)
-            elif text:
-                tab.write_string(
-                    row - 1, place, _plain(text), style or (quoted if text.startswith(_LIKE_FORMULA) else None)
-                )
+            style = {"bg_color": f"#{RED if mark.is_problem else YELLOW}"} if mark else {}
+            as_number = position >= 0 and is_number(sheet, position, place)
+            cells.write(tab, row - 1, place, _plain(text), as_number=as_number, **style)
             if mark and (row, place) in commented:
                 size = {"author": AUTHOR, "x_scale": 2.5, "y_scale": 1.5}
                 tab.write_comment(row - 1, place, mark.text, size)
@@ -279,10 +265,6 @@ def _rows(sheet: Sheet) -> Iterator[tuple[int, int, tuple[str, ...]]]:
     texts = cells.iloc[order].itertuples(index=False, name=None)
     for place, row in zip(order.tolist(), texts, strict=True):
         yield int(numbers[place]), place if place < len(sheet.rows) else -1, row
-
-
-def _is_number(sheet: Sheet, position: int, place: int) -> bool:
-    return place in sheet.numbers and bool(sheet.numbers[place][position])
 
 
 def _header_row(sheet: Sheet) -> int:
@@ -308,5 +290,5 @@ def _write_list(book: Any, sheet: Sheet | None, told: Sequence[tuple[str, Proble
             if column == 1 and target:
                 listed.write_url(row, column, f"internal:{target}", link, _plain(text)[:255])
             else:
-                listed.write_string(row, column, _plain(text), quoted if text.startswith(_LIKE_FORMULA) else wrapped)
+                listed.write_string(row, column, _plain(text), quoted if text.startswith(LIKE_FORMULA) else wrapped)
     listed.activate()

@@ -7,9 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError
+from xlsxwriter.worksheet import Worksheet
 
 from catalogsync.errors import FileInUse, UserError
 
@@ -46,6 +48,13 @@ def written_beside(path: Path, write: Callable[[Path], None]) -> Path:
         return free
 
 
+class _TextTab(Worksheet):  # type: ignore[misc]  # xlsxwriter has no types
+    """A tab whose texts are never markup: xlsxwriter, in constant memory, takes ``<r>…</r>`` for its own rich text."""
+
+    def _xml_rich_inline_string(self, string: str, attributes: Any) -> None:
+        self._xml_inline_string(string, None, attributes)
+
+
 @contextmanager
 def new_workbook(path: Path) -> Iterator[xlsxwriter.Workbook]:
     """A workbook that takes the place of `path`, in constant memory. Text stays text, whatever it looks like.
@@ -58,4 +67,5 @@ def new_workbook(path: Path) -> Iterator[xlsxwriter.Workbook]:
         temporary.open("wb") as stream,
         xlsxwriter.Workbook(stream, {"constant_memory": True, **as_text}) as book,
     ):
+        book.worksheet_class = _TextTab
         yield book

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from catalogsync.errors import Problem, UserError
+from catalogsync.errors import Problem, Spot, UserError
 from catalogsync.model import Add, AddOptions, Ceiling, Change, Clash, Delete, Update
 
 FORMAT = "catalogsync-plan"
@@ -201,8 +201,14 @@ def _clash_record(clash: Clash) -> dict[str, Any]:
     return {name: value for name, value in dataclasses.asdict(clash).items() if value is not None}
 
 
-def _problem_record(problem: Problem) -> dict[str, str]:
-    return {"where": problem.where, "what": problem.what, "hint": problem.hint}
+def _problem_record(problem: Problem) -> dict[str, Any]:
+    told: dict[str, Any] = {"where": problem.where, "what": problem.what, "hint": problem.hint}
+    return {**told, "spots": [[spot.row, spot.column] for spot in problem.spots]} if problem.spots else told
+
+
+def _problem_of(record: Mapping[str, Any]) -> Problem:
+    spots = (Spot(int(row), None if column is None else int(column)) for row, column in record.get("spots", ()))
+    return Problem(**{**record, "spots": tuple(spots)})
 
 
 _KINDS: Mapping[str, type[Add] | type[Update] | type[Delete]] = {"add": Add, "update": Update, "delete": Delete}
@@ -233,12 +239,12 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             write_requests=int(tree["write_requests"]),
             rejected_rows=int(tree["rejected_rows"]),
             sheet_rows=int(tree["sheet_rows"]),
-            rejected=tuple(Problem(**record) for record in tree["rejected"]),
-            warnings=tuple(Problem(**record) for record in tree["warnings"]),
+            rejected=tuple(map(_problem_of, tree["rejected"])),
+            warnings=tuple(map(_problem_of, tree["warnings"])),
             notes=tuple(map(str, tree["notes"])),
             clashes=tuple(Clash(**record) for record in tree["clashes"]),
             guards={kind: Ceiling.parse(text) for kind, text in tree["guards"].items()},
-            alarms=tuple(Problem(**record) for record in tree["alarms"]),
+            alarms=tuple(map(_problem_of, tree["alarms"])),
             options=tuple(_options_of(record) for record in tree.get("options", ())),  # older plans have none
             export=str(tree.get("export", "")),
             review=_review_of(tree["review"]) if "review" in tree else None,

@@ -25,6 +25,7 @@ from catalogsync import (
     guards,
     newoptions,
     outfile,
+    plantext,
     runs,
     stale,
     tables,
@@ -70,6 +71,7 @@ class PlanOptions:
     delete_linked: bool = False
     batch_size: int = 250
     ceilings: Mapping[str, Ceiling] = field(default_factory=dict)
+    keep_sheet: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Planned:
 
     `base` is what sheet and catalog agree on as far as nothing is written, `wanted` the rows that were planned from.
     `editors` says of the elements that the plan speaks of when (Unix seconds) and by whom each was edited last.
+    `is_part`: the sheet is a part of a catalog, so that its size says nothing about the next one's. `sheet` is what
+    was read, where `PlanOptions.keep_sheet` asks for it: a result workbook is made from it.
     """
 
     plan: Plan
@@ -86,6 +90,8 @@ class Planned:
     base: Base
     wanted: pd.DataFrame
     editors: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    is_part: bool = False
+    sheet: Sheet | None = None
 
 
 def plan(
@@ -169,17 +175,15 @@ def plan_of(
     rejected = (*desired.rejected, *shared, *zeroless, *nameless, *second)
     rejected_rows = desired.rejected_rows + sum(map(len, (shared, zeroless, nameless)))
     rejected_rows += len({problem.where for problem in second})
-    if options.strict and rejected:
-        raise RowsRejected(f"{sheet.path.name}: {rejected_rows} of {desired.sheet_rows} rows have problems", rejected)
     matched = existing.table["id"][threeway.is_in(existing.table.index, wanted.index)]
     updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
     last_run = guards.LastRun(*journal.last_sheet(schema.account_id, schema.catalog_id, mapping.name))
     if export.name:
-        last_run = guards.LastRun() if known is None or export.is_part else _last_run(known)
+        last_run = guards.LastRun() if known is None else _last_run(known)
     alarms = guards.alarms(
         wanted,
         existing.table,
-        mapping,
+        dataclasses.replace(mapping, floors={}) if export.is_part else mapping,
         seen=desired.seen,
         sheet_rows=desired.sheet_rows,
         last_run=last_run,
@@ -230,8 +234,27 @@ def plan_of(
         options=new_options,
         export=export.name,
     )
-    agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
-    return Planned(made, schema, sheet.facts, agreed, wanted, _editors(made, elements))
+    if options.strict:
+        check_strict(made)
+    has_row = desired.seen.union(pd.Index(known.keys)) if export.is_part and known is not None else desired.seen
+    agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=has_row, ids=existing.ids)
+    return Planned(
+        made,
+        schema,
+        sheet.facts,
+        agreed,
+        wanted,
+        _editors(made, elements),
+        is_part=export.is_part,
+        sheet=sheet if options.keep_sheet else None,
+    )
+
+
+def check_strict(made: Plan) -> None:
+    """Refuse a plan of a sheet some of whose rows have problems. Raises RowsRejected."""
+    if made.rejected:
+        name = plantext.source_words(made.source)
+        raise RowsRejected(f"{name}: {made.rejected_rows} of {made.sheet_rows} rows have problems", made.rejected)
 
 
 def sheet_warnings(sheet: Sheet, desired: tables.Desired, mapping: SheetMapping) -> Iterable[Problem]:
@@ -295,7 +318,7 @@ def _missing(
     if mapping.missing == "keep":
         return nothing, ()
     if is_part:
-        return nothing, ("the sheet was exported with --where: no element counts as missing",)
+        return nothing, ("the sheet is a part, by --where or --result: no element counts as missing",)
     if desired.unreadable_rows:
         return nothing, (f"{desired.unreadable_rows} rows have no readable key: no element counts as missing",)
     known = Base.empty() if known is None else known
@@ -399,7 +422,7 @@ def apply(
         done = newoptions.with_ids(made, report.options)
         wanted = newoptions.rows_with_ids(planned.wanted, report.options) if planned else None
         runs.remember(journal, done, report.results, stored, wanted=wanted, digest=made.digest)
-        if planned and not made.export and not report.stopped_by:
+        if planned and not made.export and not planned.is_part and not report.stopped_by:
             journal.remember_sheet(made)
 
     return writer.apply(
@@ -416,7 +439,7 @@ def remember(planned: Planned, journal: Journal) -> None:
     """Keep what sheet and catalog agree on where there was nothing to write, as the base of the next run."""
     runs.keep_pending(journal, planned.plan, planned.base)
     runs.remember(journal, planned.plan, (), {})
-    if not planned.plan.export:
+    if not planned.plan.export and not planned.is_part:
         journal.remember_sheet(planned.plan)
 
 

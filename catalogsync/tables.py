@@ -27,6 +27,9 @@ from catalogsync.reader import Sheet
 Bools = NDArray[np.bool_]
 Places = NDArray[np.intp]
 
+TAKEN = "a row with this key is already taken"
+"""What is said of a row that `duplicates: first` or `last` leaves out."""
+
 _FULL_ADDRESSES = 5
 """So many of the places of a repeated key are told as addresses."""
 
@@ -335,7 +338,7 @@ def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series, untouc
         rows.good &= ~repeated
         return
     dropped = (counted.duplicated(keep=mapping.duplicates) & (counted != "")).to_numpy(bool) & rows.readable
-    tell = fields.CellError("a row with this key is already taken", f"`duplicates: {mapping.duplicates}`")
+    tell = fields.CellError(TAKEN, f"`duplicates: {mapping.duplicates}`")
     rows.warn(dropped, column, lambda _: tell)
     rows.pass_over(dropped)
 

@@ -49,6 +49,10 @@ def _cells(path: Path) -> list[list[Any]]:
         book.close()
 
 
+def test_text_that_looks_like_markup_of_a_workbook_stays_text(tmp_path: Path) -> None:
+    assert _one(tmp_path, CODE, "<r><t>x</t></r>") == ("<r><t>x</t></r>", "s")
+
+
 def _one(folder: Path, column: Column, canonical: str) -> tuple[Any, str]:
     """One cell in a workbook: its value and openpyxl's data type."""
     path = folder / "one.xlsx"

@@ -17,6 +17,13 @@ from catalogsync.model import Ceiling
 @common.write_options
 @common.guard_options
 @common.allow_option
+@common.result_option
+@common.option(
+    "--source", env=False, type=click.Path(path_type=Path), help="With --result: the sheet that the plan was made of."
+)
+@common.option(
+    "-m", "--mapping", "mapping_path", env=False, type=click.Path(path_type=Path), help="With --source: how to read it."
+)
 @common.json_option
 @common.rate_options
 def command(
@@ -28,6 +35,9 @@ def command(
     max_add: Ceiling | None,
     max_options: Ceiling | None,
     allow: str,
+    result_path: Path | None,
+    source: Path | None,
+    mapping_path: Path | None,
     as_json: bool,
     rps: float,
     quiet: bool,
@@ -35,26 +45,43 @@ def command(
     """Apply a stored PLAN (.json), or what is approved of a review workbook (.xlsx). Never asks."""
     from catalogsync import sync
     from catalogsync.cli import render
+    from catalogsync.cli.result import result_file
     from catalogsync.plan import load_plan
 
     ceilings = common.ceilings_of(delete=max_delete, update=max_update, add=max_add, options=max_options)
+    if (result_path is None) != (source is None):
+        raise click.UsageError("--result needs --source SHEET, the sheet that the plan was made of, and the other way")
+    sources = [path for path in (plan_path, source, mapping_path) if path]
     if plan_path.suffix.lower() == ".xlsx":
         from catalogsync.cli.apply_review import apply_review
+        from catalogsync.reviewanswers import read_review
 
-        with common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing:
-            return apply_review(plan_path, writing, ceilings, allow=allow, as_json=as_json, rps=rps, quiet=quiet)
+        with (
+            result_file(result_path, *sources) as result,
+            common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
+        ):
+            answers = read_review(plan_path)
+            if source:
+                result.read(source, answers.plan, mapping_path)
+            return apply_review(answers, writing, ceilings, result, allow=allow, as_json=as_json, rps=rps, quiet=quiet)
     made = load_plan(plan_path)
     journal = common.journal()
     with (
+        result_file(result_path, *sources) as result,
         common.connected(rps=rps) as client,
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
         common.progress(quiet=quiet) as watch,
     ):
+        if source:
+            result.read(source, made, mapping_path)
         sync.check_guards(made, ceilings, allow)
         schema = sync.check_stored(made, client, watch, prepare=lambda schema: writing.begin(schema, client, journal))
         report = sync.apply(made, client, journal, schema, writing.options, watch=watch)
+    result.write(report)
     if as_json:
-        click.echo(json.dumps(render.report_json(report), ensure_ascii=False, indent=2))
+        told = render.report_json(report)
+        told |= {"result": str(result.written)} if result.written else {}
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
     else:
         render.print_report(made, report)
-    return exitcodes.worst(exitcodes.report_exit_codes(made, report))
+    return exitcodes.worst([*exitcodes.report_exit_codes(made, report), *result.exit_codes])

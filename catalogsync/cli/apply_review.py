@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalogsync import exitcodes
@@ -11,14 +10,16 @@ from catalogsync.cli import common, printable
 
 if TYPE_CHECKING:
     from catalogsync.approved import Approved
+    from catalogsync.cli.result import ResultFile
     from catalogsync.model import Ceiling
     from catalogsync.reviewanswers import Answers
 
 
 def apply_review(
-    path: Path,
+    answers: Answers,
     writing: common.Writing,
     ceilings: Mapping[str, Ceiling],
+    result: ResultFile,
     *,
     allow: str,
     as_json: bool,
@@ -27,21 +28,20 @@ def apply_review(
 ) -> int:
     """Apply what is approved, or go on with the run of this workbook that was cut off. The exit code.
 
-    Raises UserError where the workbook was edited, StalePlan where it is too old, was applied, or no longer fits the
+    Raises StalePlan where the workbook is too old, was applied, or no longer fits the
     catalog, GuardRefused where a guard stops what is approved.
     """
     from catalogsync import reviewing, sync
     from catalogsync.approved import apply_approved
     from catalogsync.cli import resume
-    from catalogsync.reviewanswers import read_review
 
-    answers = read_review(path)
     journal = common.journal()
     cut_off = reviewing.interrupted_run(journal, answers)
     if not quiet:
         _say_answers(answers)
     if cut_off:
         common.say(f"Run {cut_off.id} of this workbook was cut off; going on with it.")
+        result.leave("a run that was cut off is gone on with; the next import of the sheet tells of every row")
         with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
             schema = sync.schema_of(cut_off, client)
             carried = resume.carry_on(cut_off, schema, client, journal, writing, watch)
@@ -53,11 +53,13 @@ def apply_review(
             journal,
             writing.options,
             begin=lambda schema: writing.begin(schema, client, journal),
+            hear=result.approve,
             ceilings=ceilings,
             allow=allow,
             watch=watch,
         )
-    return _tell(answers, made, as_json=as_json)
+    result.write(made.report, "nothing of the plan is approved")
+    return exitcodes.worst([_tell(answers, made, result, as_json=as_json), *result.exit_codes])
 
 
 def _say_answers(answers: Answers) -> None:
@@ -67,7 +69,7 @@ def _say_answers(answers: Answers) -> None:
         common.say(printable(line))
 
 
-def _tell(answers: Answers, made: Approved, *, as_json: bool) -> int:
+def _tell(answers: Answers, made: Approved, result: ResultFile, *, as_json: bool) -> int:
     import dataclasses
 
     from catalogsync.cli import render
@@ -75,7 +77,8 @@ def _tell(answers: Answers, made: Approved, *, as_json: bool) -> int:
     report = made.report
     if as_json:
         outcome = render.report_json(report) if report else {"run": None, "results": []}
-        common.print_json({**outcome, "review": dataclasses.asdict(answers.review)})
+        written = {"result": str(result.written)} if result.written else {}
+        common.print_json({**outcome, "review": dataclasses.asdict(answers.review), **written})
     elif report:
         render.print_report(made.plan, report)
     else:

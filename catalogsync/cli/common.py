@@ -123,6 +123,12 @@ write_options = options(
     ),
     option("--no-recheck", is_flag=True, help="No look just before deletes and v4 updates."),
 )
+result_option = option(
+    "--result",
+    "result_path",
+    type=click.Path(path_type=Path),
+    help="What became of each row, and the rows to be mended: FILE.xlsx.",
+)
 json_option = option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 yes_option = option("--yes", env=False, is_flag=True, help="Do not ask.")
 
@@ -299,6 +305,17 @@ def confirm(question: str) -> bool:
 def is_interactive() -> bool:
     """Whether somebody can answer a question."""
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def check_workbook(flag: str, name: str, out: Path | None, *sources: Path) -> None:
+    """Refuse to write a workbook to what is none, or over what it is made from."""
+    if out is None:
+        return
+    if out.suffix.lower() != ".xlsx":
+        raise click.UsageError(f"{flag} {out}: {name} is a workbook, FILE.xlsx")
+    for source in sources:
+        if out.resolve() == source.resolve() or (out.exists() and source.exists() and out.samefile(source)):
+            raise click.UsageError(f"{flag} {out}: that is {source} itself; name another file")
 
 
 def write_text_file(path: Path, text: str) -> None:

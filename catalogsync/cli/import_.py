@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @common.write_options
 @common.guard_options
 @common.allow_option
+@common.result_option
 @common.option("-v", "--verbose", is_flag=True, help="Every change and problem, however many.")
 @common.json_option
 @common.rate_options
@@ -32,6 +33,7 @@ def command(
     mapping_path: Path,
     yes: bool,
     allow: str,
+    result_path: Path | None,
     verbose: bool,
     as_json: bool,
     rps: float,
@@ -51,12 +53,14 @@ def command(
     """Make the catalog say what SHEET says: plan, show, ask, apply."""
     from catalogsync import sync
     from catalogsync.cli import render
+    from catalogsync.cli.result import result_file, why_not_applied
     from catalogsync.errors import GuardRefused
     from catalogsync.plan import to_json
 
     options = sync.PlanOptions(
         read=common.read_options_of(**reading),
-        strict=strict,
+        strict=strict and result_path is None,  # with a result workbook the plan is made first, then refused
+        keep_sheet=result_path is not None,
         delete_unseen=delete_unseen,
         delete_linked=delete_linked,
         batch_size=batch,
@@ -64,14 +68,17 @@ def command(
     )
     journal = common.journal()
 
-    def tell(report: Report | None) -> None:
-        """The outcome; without a report the plan alone."""
+    def tell(report: Report | None, why_not: str = "") -> None:
+        """The outcome; without a report the plan alone, and why nothing was written."""
+        result.write(report, why_not)
         if as_json:
-            common.print_json({"plan": to_json(made), "run": render.report_json(report) if report else None})
+            told = {"plan": to_json(made), "run": render.report_json(report) if report else None}
+            common.print_json({**told, "result": str(result.written)} if result.written else told)
         elif report:
             render.print_report(made, report)
 
     with (
+        result_file(result_path, sheet, mapping_path) as result,
         common.connected(rps=rps) as client,
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
     ):
@@ -86,25 +93,28 @@ def command(
                 prepare=lambda schema: writing.begin(schema, client, journal),
             )
         made = planned.plan
+        result.take(made, planned)
+        if strict:
+            sync.check_strict(made)
         if not as_json:
             if not quiet:
                 render.print_facts(planned.sheet_facts)
             render.print_plan(made, rps=rps, verbose=verbose)
         try:
             sync.check_guards(made, allow=allow)
-        except GuardRefused:
-            tell(None)
+        except GuardRefused as error:
+            tell(None, why_not_applied(error))
             raise
         if not made.changes:
             sync.remember(planned, journal)
             tell(None)
-            return exitcodes.worst(exitcodes.plan_exit_codes(made))
+            return exitcodes.worst([*exitcodes.plan_exit_codes(made), *result.exit_codes])
         if not yes and not common.is_interactive():
-            tell(None)
+            tell(None, "nobody could be asked, and --yes was not given")
             common.say("Nothing was written: there is no terminal to ask on. --yes applies without asking.")
             return USAGE_EXIT
         if not yes and not common.confirm("Apply this plan?"):
-            tell(None)
+            tell(None, "the answer was no")
             common.say("Nothing was written.")
             return 0
         with common.progress(quiet=quiet) as watch:
@@ -112,4 +122,4 @@ def command(
                 sync.check_stored(made, client, watch)
             report = sync.apply(made, client, journal, planned.schema, writing.options, planned=planned, watch=watch)
     tell(report)
-    return exitcodes.worst(exitcodes.report_exit_codes(made, report))
+    return exitcodes.worst([*exitcodes.report_exit_codes(made, report), *result.exit_codes])

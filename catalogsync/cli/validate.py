@@ -40,7 +40,7 @@ def command(
     """Tell everything that is wrong with SHEET and its mapping, each with its address. Changes nothing."""
     if offline and with_elements:
         raise click.UsageError("--offline reads nothing of the account, --with-elements its elements: take one of them")
-    _refuse_overwriting(out, sheet, mapping_path)
+    common.check_workbook("--out", "the copy", out, sheet, mapping_path)
     from catalogsync.cli import render, render_validation
     from catalogsync.validating import validate
 
@@ -81,14 +81,3 @@ def _connected(rps: float) -> Iterator[Client]:
         except NoAccount as error:
             raise NoAccount(f"{error.message}\nOr --offline: what can be checked without an account") from None
         yield client
-
-
-def _refuse_overwriting(out: Path | None, *sources: Path) -> None:
-    """Refuse a copy that would replace what it is a copy of."""
-    if out is None:
-        return
-    if out.suffix.lower() != ".xlsx":
-        raise click.UsageError(f"--out {out}: the copy is a workbook, FILE.xlsx")
-    for source in sources:
-        if out.resolve() == source.resolve() or (out.exists() and source.exists() and out.samefile(source)):
-            raise click.UsageError(f"--out {out}: that is {source} itself; name another file")

@@ -20,25 +20,33 @@ from catalogsync.reader.sheet import ElementIds, ReadOptions, Sheet, tidy_header
 VALUES_TAB: Final = "catalogsync values"
 """The hidden tab of the values that were exported (carried.py)."""
 
-_HEADER: Final = re.compile(r"catalogsync id ([1-9]\d{0,17})/([1-9]\d{0,17})( \(part\))?")
+_HEADER: Final = re.compile(r"catalogsync (id|result) ([1-9]\d{0,17})/([1-9]\d{0,17})( \(part\))?")
 _ID = r"[1-9]\d{0,17}"
+
+ROW: Final = "row"
+"""Stands in place of an id where the element is not known, but the row is a product whatever it looks like."""
 
 
 def id_header(account_id: int, catalog_id: int, *, is_part: bool = False) -> str:
-    """The header of the column of element ids."""
+    """The header of the column of element ids in an export."""
     return f"catalogsync id {account_id}/{catalog_id}" + (" (part)" if is_part else "")
+
+
+def result_header(account_id: int, catalog_id: int) -> str:
+    """The header of that column in a result workbook: rows of a sheet that is no export, a part of them."""
+    return f"catalogsync result {account_id}/{catalog_id} (part)"
 
 
 def header_of(rows: Sequence[Sequence[str]]) -> int | None:
     """Which of the rows is the header of an export; None where none is."""
     for index, row in enumerate(rows):
-        if any(cell.startswith("catalogsync id ") and _HEADER.fullmatch(tidy_header(cell)) for cell in row):
+        if any(cell.startswith("catalogsync ") and _HEADER.fullmatch(tidy_header(cell)) for cell in row):
             return index
     return None
 
 
 def with_element_ids(sheet: Sheet) -> Sheet:
-    """An export's sheet with its ids beside the cells; any other as it is.
+    """The sheet of an export or a result workbook with its ids beside the cells; any other as it is.
 
     The column of ids is gone, or is empty where other columns follow it.
     """
@@ -49,10 +57,12 @@ def with_element_ids(sheet: Sheet) -> Sheet:
     found = _HEADER.fullmatch(sheet.headers[place])
     assert found is not None
     texts = sheet.cells[place].str.strip()
+    is_row = (texts == ROW).to_numpy(bool)
     texts = texts.where(texts.str.fullmatch(_ID), "0")
     numbers = texts.astype("int64")
     ids = np.array(numbers.where(~numbers.duplicated(keep=False), 0), dtype=np.int64)
-    made = ElementIds(int(found[1]), int(found[2]), bool(found[3]), ids)
+    ids[is_row] = -1
+    made = ElementIds(int(found[2]), int(found[3]), bool(found[4]), ids, is_export=found[1] == "id")
     return dataclasses.replace(_without_column(sheet, place), element_ids=made)
 
 

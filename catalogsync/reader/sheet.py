@@ -91,14 +91,17 @@ class Skipped:
 class ElementIds:
     """The elements that the rows of an export were made from.
 
-    `ids` holds for each row of the sheet its element's id, 0 where it has none or several rows have the same.
-    `is_part`: the export left elements out, so that those without a row are not missing.
+    `ids` holds for each row of the sheet its element's id, 0 where it has none or several rows have the same, -1
+    where the row is a product whose element is not known.
+    `is_part`: elements were left out, so that those without a row are not missing. Without
+    `is_export` the rows are some of another sheet, which came back in a result workbook.
     """
 
     account_id: int
     catalog_id: int
     is_part: bool
     ids: NDArray[np.int64]
+    is_export: bool = True
 
 
 @dataclass(frozen=True)

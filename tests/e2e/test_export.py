@@ -450,7 +450,7 @@ def test_a_part_can_be_edited_and_imported_and_what_was_left_out_is_not_missing(
     desk.export("--where", "price > 100")  # one of three: a whole sheet that has shrunk so is refused
     desk.set("003", "price", 251)
     assert desk.changes() == [("update", 503, {"102": "251"})]
-    assert "the sheet was exported with --where: no element counts as missing" in desk.plan()["notes"]
+    assert "the sheet is a part, by --where or --result: no element counts as missing" in desk.plan()["notes"]
     assert desk.shell("import", desk.book, "-m", desk.mapping, "--yes") == 0
 
     desk.export()  # and the part is not what the next sheet is measured by

@@ -241,6 +241,22 @@ def test_a_stored_plan_and_a_review_remember_for_the_workbook_and_not_for_the_ma
     assert [each["crm"] for each in desk.shell.plan(supplier, "-m", desk.mapping)["clashes"]] == ["15"]
 
 
+def test_rows_of_an_export_that_come_back_in_a_result_workbook_are_rows_of_it_still(
+    desk: Desk, tmp_path: Path, elsewhere: Callable[[], None]
+) -> None:
+    result = tmp_path / "result.xlsx"
+    desk.set("001", "price", "dear")
+    desk.set("001", "note", "Very hard")
+    command = ("import", desk.book, "-m", desk.mapping, "--yes", "--settle", 0, "--result", result)
+    assert desk.shell(*command) == 3
+    in_crm(desk, 501, {"Colour": "Blue"})
+    desk.book = result
+    desk.set("001", "price", 12)
+    elsewhere()
+    assert desk.changes() == [("update", 501, {"102": "12", "104": "Very hard"})]
+    assert [(each["kind"], each["column"]) for each in desk.plan()["clashes"]] == [("kept", "103")]
+
+
 # --- what nobody touched is no problem -----------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ import pytest
 from catalogsync.emulator.faults import Fault
 from catalogsync.emulator.server import Emulator
 from catalogsync.journal import Journal
+from catalogsync.reader import ReadOptions, read_sheet
 from tests.e2e.conftest import catalog_of, stored_elements
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT or SIGTERM to send to a child")
@@ -149,3 +150,15 @@ def test_a_signal_while_planning_ends_the_process_at_once(shop: Shop, number: si
     assert time.monotonic() - began_at < AT_ONCE_S
     shop.release()
     assert shop.journal.runs() == []
+
+
+def test_a_run_that_was_asked_to_stop_tells_in_its_result_workbook_what_was_not_sent(shop: Shop) -> None:
+    shop.hold("POST", "*", for_s=1)
+    child = shop.start("--batch", "1", "--result", "result.xlsx")
+    assert shop.arrived.acquire(timeout=30)
+    child.send_signal(signal.SIGINT)
+    exit_code, _, err = ended(child)
+    assert exit_code == 130, err
+    results = read_sheet(shop.folder / "result.xlsx", ReadOptions(tab="Results")).cells[2].tolist()
+    assert results == ["done" if code in shop.codes else "not sent" for code in EVERY_CODE]
+    assert "not sent" in results

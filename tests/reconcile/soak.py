@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import random
@@ -26,6 +27,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from catalogsync.reconcile.alerts import Alerts
+
 from catalogsync.api.auth import Account
 from catalogsync.api.client import DIALECTS, Client
 from catalogsync.api.dialect import Request, Response
@@ -33,7 +36,6 @@ from catalogsync.api.transport import HttpTransport, Retrying
 from catalogsync.emulator.faults import Fault
 from catalogsync.emulator.server import Emulator
 from catalogsync.journal import Journal
-from catalogsync.reconcile.alerts import Alerts
 from catalogsync.reconcile.outcome import Outcome
 from catalogsync.reconcile.project import AccountSpec, JobSpec, load_project
 from catalogsync.reconcile.running import Jobs
@@ -322,7 +324,7 @@ class Soak:
     def _judge_runs(self) -> Iterator[str]:
         journal = Journal(self.place.state / "journal.sqlite")
         runs = sorted(journal.runs(), key=lambda run: run["id"])
-        for before, after in zip(runs, runs[1:], strict=False):
+        for before, after in itertools.pairwise(runs):
             if before["catalog_id"] == after["catalog_id"] and (before["ended_at"] or 0) > after["started_at"]:
                 yield f"runs {before['id']} and {after['id']} overlap"
         if journal.unfinished():

@@ -91,7 +91,7 @@ def test_a_conflict_is_told(project: Project) -> None:
         (lambda project: (project.folder / "prices.csv").unlink(), "prices.csv"),
         (lambda project: (project.folder / "mapping.yaml").unlink(), "mapping.yaml"),
         (lambda project: project.write("prices.csv", ""), "empty"),
-        (lambda project: project.jobs("sheet: prices.csv", more="account: {url: https://x.kommo.com, token: env:NO}\n"), "NO"),
+        (lambda project: project.jobs("sheet: prices.csv", more="account: {url: x.kommo.com, token: env:NO}\n"), "NO"),
     ],
 )  # fmt: skip
 def test_what_goes_wrong_in_a_job_is_its_outcome_and_the_others_run(project: Project, break_it, words: str) -> None:  # type: ignore[no-untyped-def]
