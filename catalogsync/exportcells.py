@@ -17,6 +17,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from catalogsync import fields
 from catalogsync.model import Column
+from catalogsync.reader.sheet import ERROR_TEXTS
 from catalogsync.reader.textmark import with_text_mark
 
 MOST_CHARACTERS = 32_767
@@ -27,6 +28,9 @@ _MAX_DIGITS = 15
 
 _MOST_DECIMALS = 10
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_NOT_HELD = re.compile("[\ufffe\uffff]|_x[0-9A-Fa-f]{4}_x[0-9A-Fa-f]{4}_")
+"""What a workbook does not give back: two characters that XML lacks, and what looks like two escapes in one."""
+
 _LONG_TYPES = frozenset({"textarea", "items", "streetaddress"})
 _WIDEST, _NARROWEST = 60, 8
 _MEASURED_ROWS = 1000
@@ -37,13 +41,19 @@ CellWriter = Callable[[Worksheet, int, int, str], Any]
 def shown(elements: pd.DataFrame, column: Column) -> list[str]:
     """A column as people read it, by distinct value, and as the same column of a mapping reads it back."""
     codes, texts = pd.factorize(elements[column.key])
-    told = [fields.show_exactly(text, column) for text in texts]
+    told = [fields.show_exactly(text, column, ERROR_TEXTS) for text in texts]
     return [told[code] for code in codes]
 
 
 def fitting(texts: Sequence[str]) -> list[str]:
-    """The texts, with a mark in place of each that no cell holds."""
-    return [text if len(text) <= MOST_CHARACTERS else fields.too_long_mark(len(text)) for text in texts]
+    """The texts, with a mark in place of each that no cell of a workbook holds."""
+    return [_fitting(text) for text in texts]
+
+
+def _fitting(text: str) -> str:
+    if len(text) > MOST_CHARACTERS:
+        return fields.too_long_mark(len(text))
+    return fields.unread_mark(text) if _NOT_HELD.search(text) else text
 
 
 def for_csv(texts: Sequence[str], column: Column) -> Sequence[str]:
@@ -125,8 +135,8 @@ def option_texts(column: Column) -> list[str]:
     """What a cell may say for each option of a column's field, in the account's order."""
     if column.type not in fields.OPTION_TYPES or column.field is None:
         return []
-    told = [fields.show_exactly(str(option), column) for option in column.field.enums]
+    told = [fields.show_exactly(str(option), column, ERROR_TEXTS) for option in column.field.enums]
     return [
-        text if len(text) <= MOST_CHARACTERS else str(option)
+        text if len(text) <= MOST_CHARACTERS and not fields.is_too_long_mark(text) else str(option)
         for text, option in zip(told, column.field.enums, strict=True)
     ]

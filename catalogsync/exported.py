@@ -80,5 +80,5 @@ def with_held_texts(
         filled[marked] = held.to_numpy(dtype=object)
         desired = desired.assign(**{column.key: pd.Series(filled, index=desired.index, dtype="str")})
         cells = "1 text was" if len(marked) == 1 else f"{len(marked)} texts were"
-        notes.append(f"“{column.header}”: {cells} too long for the exported workbook: left as in the catalog")
+        notes.append(f"“{column.header}”: {cells} not in the exported file: left as in the catalog")
     return desired, tuple(notes)
