@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -11,6 +13,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import openpyxl
+import pytest
 from hypothesis import strategies as st
 
 from catalogsync import fields
@@ -32,7 +35,7 @@ AWKWARD = (
 LONG = "long " * 6553
 """As long as a cell can hold."""
 
-_ANY = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+_ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 texts = st.one_of(
     st.sampled_from(AWKWARD),
     st.builds("{}{}".format, st.sampled_from(["=", "+", "-", "@", "'", "#", " ", "\n"]), _ANY),
@@ -40,15 +43,17 @@ texts = st.one_of(
 ).map(fields.clean_text)
 """Text as a client reads it: outer blanks gone, line ends as one character."""
 
+NUMBERS = ("0", "-0.5", "80", "0.1", "0.30000000000000004", "123456789012345678901234.5", "-1", "1e-7")
 numbers = st.one_of(
-    st.sampled_from(["0", "-0.5", "80", "0.1", "0.30000000000000004", "123456789012345678901234.5", "-1", "1e-7"]),
+    st.sampled_from(NUMBERS),
     st.integers(-(10**18), 10**18).map(str),
     st.decimals(-(10**9), 10**9, places=2).map(str),
     st.decimals(allow_nan=False, allow_infinity=False, min_value=Decimal("-1E20"), max_value=Decimal("1E20")).map(str),
 ).map(fields.canonical_number)
 
+DAYS = ("1899-12-31", "1900-01-01", "1900-02-28", "1900-03-01", "0001-01-01", "9999-12-31", "2024-02-29")
 days = st.one_of(
-    st.sampled_from(["1899-12-31", "1900-01-01", "1900-02-28", "1900-03-01", "0001-01-01", "9999-12-31", "2024-02-29"]),
+    st.sampled_from(DAYS),
     st.dates().map(date.isoformat),
 )
 
@@ -60,9 +65,14 @@ def _clock_changes(zone: str) -> list[int]:
     return [hours[place + 1] for place, (a, b) in enumerate(pairwise(offsets)) if a != b]
 
 
+MOMENTS = (0, -1, 1_704_443_400, -2_208_988_800, -5_000_000_000, 253_402_200_000, 4_102_444_800, 1_729_989_000)
+_around = st.builds(lambda at, by: at + by, st.sampled_from(_clock_changes(ZONE)), st.integers(-7200, 7200))
+clock_changes = _around.map(str)
+"""Moments within two hours of a change of clocks."""
+
 moments = st.one_of(
-    st.builds(lambda at, by: at + by, st.sampled_from(_clock_changes(ZONE)), st.integers(-7200, 7200)),
-    st.sampled_from([0, -1, 1_704_443_400, -2_208_988_800, -5_000_000_000, 253_402_200_000, 4_102_444_800]),
+    _around,
+    st.sampled_from(MOMENTS),
     st.integers(-6_000_000_000, 100_000_000_000),
 ).map(str)
 
@@ -132,8 +142,44 @@ def rows_of(columns: tuple[Column, ...], *, least: int = 1, most: int = 20) -> s
     return st.lists(row, min_size=least, max_size=most, unique_by=lambda cells: cells[0])
 
 
+def samples_of(column: Column) -> list[str]:
+    """The awkward canonical texts of a column's type."""
+    if column.type in fields.OPTION_TYPES:
+        return [str(option) for option in ENUMS] + (["701,703,708", "702,716"] if column.type == "multiselect" else [])
+    if column.type in fields.NUMBER_TYPES:
+        return [fields.canonical_number(text) for text in NUMBERS]
+    if column.type == "items":
+        return [fields.canonical_items([{"description": text, "quantity": 2}]) for text in AWKWARD]
+    known = {"checkbox": ["0", "1"], "date_time": [str(at) for at in MOMENTS], "date": [*DAYS], "birthday": [*DAYS]}
+    return known.get(column.type, [fields.clean_text(text) for text in (*AWKWARD, LONG)])
+
+
+def samples(columns: tuple[Column, ...]) -> list[tuple[str, ...]]:
+    """Rows in which every column has each of its awkward texts once at least; the key is awkward where it can be."""
+    texts = [samples_of(column) for column in columns]
+    keys = [*dict.fromkeys(filter(is_key, texts[0]))]
+    made = []
+    for number in range(max(map(len, texts))):
+        cells = [some[(number + place) % len(some)] for place, some in enumerate(texts)]
+        code = keys[number] if number < len(keys) and len(keys[number]) < 1000 else f"code {number}"
+        made.append((code, cells[1] or "Name", *cells[2:]))
+    return made
+
+
 def saved_by_openpyxl(path: Path) -> None:
     """Open a workbook in another program and save it, nothing edited."""
     book = openpyxl.load_workbook(path)
     book.save(path)
     book.close()
+
+
+needs_libreoffice = pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not here")
+
+
+def saved_by_libreoffice(*paths: Path, to: str = "xlsx") -> list[Path]:
+    """Open files in LibreOffice and save them in a folder beside, nothing edited; each takes the program seconds."""
+    folder = paths[0].parent / f"saved as {to}"
+    profile = f"-env:UserInstallation=file://{paths[0].parent}/office"
+    command = ["soffice", profile, "--headless", "--convert-to", to, "--outdir", str(folder), *map(str, paths)]
+    subprocess.run(command, check=True, capture_output=True, timeout=240)
+    return [folder / f"{path.stem}.{to}" for path in paths]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,15 @@ from catalogsync.model import Column
 from catalogsync.reader import read_sheet
 from catalogsync.tables import Desired, desired_table
 from tests.builders import ABOUT, columns_mapping, elements
-from tests.roundtrip import columns_of_every_type, is_told, rows_of, saved_by_openpyxl
+from tests.roundtrip import (
+    columns_of_every_type,
+    is_told,
+    needs_libreoffice,
+    rows_of,
+    samples,
+    saved_by_libreoffice,
+    saved_by_openpyxl,
+)
 
 Rows = list[tuple[str, ...]]
 EVERY = columns_of_every_type()
@@ -66,3 +75,26 @@ def test_what_a_text_file_holds_comes_back(tmp_path: Path, rows: Rows, decimal: 
     columns = columns_of_every_type(decimal, split)
     path = written(tmp_path / "products.csv", columns, rows)
     assert_same(read(path, columns), columns, rows)
+
+
+@pytest.mark.parametrize("ending", sorted(workbook.WRITERS))
+def test_every_awkward_value_comes_back(tmp_path: Path, ending: str) -> None:
+    columns, rows = columns_of_every_type(), samples(columns_of_every_type())
+    assert_same(read(written(tmp_path / f"products{ending}", columns, rows), columns), columns, rows)
+
+
+@needs_libreoffice
+@pytest.mark.timeout(300)
+def test_every_awkward_value_comes_back_from_libreoffice_and_none_is_calculated(tmp_path: Path) -> None:
+    columns, rows = columns_of_every_type(), samples(columns_of_every_type())
+    [path] = saved_by_libreoffice(written(tmp_path / "products.xlsx", columns, rows))
+    assert_same(read(path, columns), columns, rows)
+    assert_nothing_is_calculated(path)
+
+
+def assert_nothing_is_calculated(path: Path) -> None:
+    """No cell of a workbook is a formula or an error."""
+    book = openpyxl.load_workbook(path)
+    cells = [cell for tab in book for row in tab.iter_rows() for cell in row]
+    assert {cell.data_type for cell in cells} <= {"s", "n", "d", "inlineStr"}
+    book.close()
