@@ -476,7 +476,8 @@ def parse_column(cells: pd.Series, column: Column) -> tuple[pd.Series, dict[str,
             parsed.append("")
     _look_for_meant(errors.values(), column)
     if column.unknown == "add":
-        parsed = list(captions.unified(parsed))
+        unified = captions.unified(parsed)
+        parsed = [text if is_too_long_mark(text) else made for text, made in zip(parsed, unified, strict=True)]
     values = pd.array(parsed, dtype="str").take(codes) if parsed else pd.array([], dtype="str")
     return pd.Series(values, index=cells.index, dtype="str"), errors
 

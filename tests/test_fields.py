@@ -507,6 +507,17 @@ def test_options_that_no_words_name_are_left_as_they_are() -> None:
     assert parse(mark, twins_and_their_ids) == mark
 
 
+def test_a_mark_is_no_new_option_whatever_it_tells_of() -> None:
+    one = column("multiselect", enums={61: "S,+M,L", 62: "S,+M,L", 63: "61"}, unknown="add")
+    mark = fields.show_exactly("61", one)
+    assert parse(mark, one) == mark
+    assert fields.is_too_long_mark(mark)
+    assert (
+        parse(fields.show_exactly("99", one), one)
+        == '[catalogsync: "99" would not be read back; the catalog keeps its text]'
+    )
+
+
 # --- items ---------------------------------------------------------------------------------------------------
 
 
