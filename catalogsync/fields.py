@@ -525,16 +525,19 @@ def show_exactly(canonical: str, column: Column, unread: Collection[str] = ()) -
     """
     if not canonical:
         return ""
-    for shown in _ways_to_show(canonical, column):
+    told = show(canonical, column)
+    if column.type == "date_time" and told != canonical and not (column.formats or column.empties):
+        return told  # local time, with an offset where it is needed: reading it again takes long and says the same
+    for shown in _ways_to_show(told, canonical, column):
         with contextlib.suppress(CellError):
             if shown not in unread and _parse_cell(shown, column) == canonical:
                 return shown
-    return unread_mark(show(canonical, column))
+    return unread_mark(told)
 
 
-def _ways_to_show(canonical: str, column: Column) -> Iterator[str]:
+def _ways_to_show(told: str, canonical: str, column: Column) -> Iterator[str]:
     """As people read it; options by their ids, and where several are told each as it is read back, too."""
-    yield show(canonical, column)
+    yield told
     if column.type in OPTION_TYPES:
         joint = column.split or ";"
         ids = canonical.split(",")
@@ -546,7 +549,8 @@ def _shown_alone(option: str, column: Column) -> str:
     """One option as it is read back: its caption, or where that is no way to say it its id."""
     told = caption(column, option)
     with contextlib.suppress(CellError):
-        if not (column.split and column.split in told) and option_text(told, column) == option:
+        is_one = told.strip() and not (column.split and column.split in told)
+        if is_one and option_text(told, column) == option:
             return told
     return option
 

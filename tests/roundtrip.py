@@ -127,9 +127,11 @@ def is_told(text: str, column: Column) -> bool:
 
 
 def is_key(text: str) -> bool:
-    """Whether it can be a key: told, and not like a code that Excel shortened, which no sheet may have for a key."""
-    is_code = re.fullmatch(fields.DAMAGED_CODE, text) is None
-    return bool(text) and is_code and is_told(text, Column("", None)) and not fields.is_too_long_mark(text)
+    """Whether it can be a key: told, not like a code that Excel shortened, which no sheet may have for a key, and not
+    like a total, which a text file has no ids to tell from a product.
+    """
+    is_plain = re.fullmatch(rf"{fields.DAMAGED_CODE}|Total|Итого", text) is None
+    return bool(text) and is_plain and is_told(text, Column("", None)) and not fields.is_too_long_mark(text)
 
 
 def rows_of(columns: tuple[Column, ...], *, least: int = 1, most: int = 20) -> st.SearchStrategy[list[tuple[str, ...]]]:
