@@ -23,6 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def name_of(path: Path) -> str:
+    """A file's name as it can be told and stored: on Linux it may hold bytes that are no text, which are replaced."""
+    return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)

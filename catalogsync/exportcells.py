@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-from xlsxwriter.worksheet import Worksheet
 
 from catalogsync import fields
 from catalogsync.model import Column
+from catalogsync.reader.sheet import ERROR_TEXTS
 from catalogsync.reader.textmark import with_text_mark
 
 MOST_CHARACTERS = 32_767
@@ -27,23 +27,38 @@ _MAX_DIGITS = 15
 
 _MOST_DECIMALS = 10
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_NOT_HELD = re.compile("[\ufffe\uffff]|_x[0-9A-Fa-f]{4}_x[0-9A-Fa-f]{4}_")
+"""What a workbook does not give back: two characters that XML lacks, and what looks like two escapes in one."""
+
 _LONG_TYPES = frozenset({"textarea", "items", "streetaddress"})
 _WIDEST, _NARROWEST = 60, 8
 _MEASURED_ROWS = 1000
 
-CellWriter = Callable[[Worksheet, int, int, str], Any]
+CellWriter = Callable[[Any, int, int, str], Any]
+"""Writes a text into a cell: the worksheet, row and place, both 0-based, and the text."""
 
 
 def shown(elements: pd.DataFrame, column: Column) -> list[str]:
     """A column as people read it, by distinct value, and as the same column of a mapping reads it back."""
     codes, texts = pd.factorize(elements[column.key])
-    told = [fields.show_exactly(text, column) for text in texts]
+    told = [fields.show_exactly(text, column, ERROR_TEXTS) for text in texts]
     return [told[code] for code in codes]
 
 
 def fitting(texts: Sequence[str]) -> list[str]:
-    """The texts, with a mark in place of each that no cell holds."""
-    return [text if len(text) <= MOST_CHARACTERS else fields.too_long_mark(len(text)) for text in texts]
+    """The texts, with a mark in place of each that no cell of a workbook holds."""
+    return [_fitting(text) for text in texts]
+
+
+def cell_text(canonical: str, column: Column) -> str:
+    """What the cell of a workbook says for one canonical text."""
+    return _fitting(fields.show_exactly(canonical, column, ERROR_TEXTS))
+
+
+def _fitting(text: str) -> str:
+    if len(text) > MOST_CHARACTERS // 2 and len(text.encode("utf-16-le")) // 2 > MOST_CHARACTERS:  # as Excel counts
+        return fields.too_long_mark(len(text))
+    return fields.unread_mark(text) if _NOT_HELD.search(text) else text
 
 
 def for_csv(texts: Sequence[str], column: Column) -> Sequence[str]:
@@ -83,21 +98,21 @@ def _decimals(column: Column, texts: Sequence[str]) -> int | None:
 def cell_writer(column: Column) -> CellWriter:
     """What writes a column's cells: worksheet, row, place, text."""
 
-    def number(sheet: Worksheet, row: int, place: int, text: str) -> None:
+    def number(sheet: Any, row: int, place: int, text: str) -> None:
         plain = text.replace(column.decimal or ".", ".")
         if _NUMBER.fullmatch(plain) and sum(char.isdigit() for char in plain) <= _MAX_DIGITS:
             sheet.write_number(row, place, float(plain))
         else:
             sheet.write_string(row, place, text)
 
-    def date(sheet: Worksheet, row: int, place: int, text: str) -> None:
+    def date(sheet: Any, row: int, place: int, text: str) -> None:
         day = fields.as_date(text)
         if day is not None and day.year >= 1900:
             sheet.write_datetime(row, place, day)
         else:
             sheet.write_string(row, place, text)
 
-    def moment(sheet: Worksheet, row: int, place: int, text: str) -> None:
+    def moment(sheet: Any, row: int, place: int, text: str) -> None:
         with contextlib.suppress(ValueError):  # with an offset, in the hours that clocks show twice: text
             when = datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - a cell holds local time, as it is shown
             if when.year > 1900:
@@ -105,7 +120,7 @@ def cell_writer(column: Column) -> CellWriter:
                 return
         sheet.write_string(row, place, text)
 
-    def words(sheet: Worksheet, row: int, place: int, text: str) -> None:
+    def words(sheet: Any, row: int, place: int, text: str) -> None:
         sheet.write_string(row, place, text)
 
     if column.type in fields.NUMBER_TYPES:
@@ -125,8 +140,8 @@ def option_texts(column: Column) -> list[str]:
     """What a cell may say for each option of a column's field, in the account's order."""
     if column.type not in fields.OPTION_TYPES or column.field is None:
         return []
-    told = [fields.show_exactly(str(option), column) for option in column.field.enums]
+    told = [fields.show_exactly(str(option), column, ERROR_TEXTS) for option in column.field.enums]
     return [
-        text if len(text) <= MOST_CHARACTERS else str(option)
+        text if len(text) <= MOST_CHARACTERS and not fields.is_too_long_mark(text) else str(option)
         for text, option in zip(told, column.field.enums, strict=True)
     ]

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from catalogsync import fields, lookalikes, model
+from catalogsync import exportcells, fields, lookalikes, model
 from catalogsync.base import Base
 from catalogsync.base import texts as text_array
 from catalogsync.carried import Carried, DamagedValues, values_in
@@ -119,7 +119,7 @@ def exported_column(sheet: Sheet, column: model.Column, carried: Carried | None)
             column, field=dataclasses.replace(column.field, enums=dict(carried.captions[column.key]))
         )
     codes, texts = pd.factorize(values)
-    told = pd.array([fields.show_exactly(text, then) for text in texts], dtype="str").take(codes, allow_fill=True)
+    told = pd.array([exportcells.cell_text(text, then) for text in texts], dtype="str").take(codes, allow_fill=True)
     is_same = (places >= 0) & np.asarray(sheet.cells[column.position].array == told, dtype=bool)
     return ExportedColumn(values, is_same)
 
@@ -212,5 +212,5 @@ def with_held_texts(
         filled[marked] = held.to_numpy(dtype=object)
         desired = desired.assign(**{column.key: pd.Series(filled, index=desired.index, dtype="str")})
         cells = "1 text was" if len(marked) == 1 else f"{len(marked)} texts were"
-        notes.append(f"“{column.header}”: {cells} too long for the exported workbook: left as in the catalog")
+        notes.append(f"“{column.header}”: {cells} not in the exported file: left as in the catalog")
     return desired, tuple(notes)

@@ -27,7 +27,7 @@ import html
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -119,17 +119,24 @@ def clean_text(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
-_TOO_LONG = re.compile(r"\s*\[catalogsync: [0-9,]+ characters, more than a cell holds; [^\]]*\]\s*")
+_KEEPS = "the catalog keeps its text"
+_KEPT = re.compile(rf"\s*\[catalogsync: (?:[0-9,]+ characters, more than a cell holds; [^\]]*|[^\]]*; {_KEEPS})\]\s*")
 
 
 def too_long_mark(length: int) -> str:
     """What an export writes instead of a text that no cell holds, by its length in characters."""
-    return f"[catalogsync: {length:,} characters, more than a cell holds; the catalog keeps its text]"
+    return f"[catalogsync: {length:,} characters, more than a cell holds; {_KEEPS}]"
+
+
+def unread_mark(text: str) -> str:
+    """What an export writes instead of a text that the import would take for something else."""
+    told = "".join(char if char.isprintable() and char != "]" else "\N{REPLACEMENT CHARACTER}" for char in quoted(text))
+    return f"[catalogsync: {told} would not be read back; {_KEEPS}]"
 
 
 def is_too_long_mark(text: str) -> bool:
-    """Whether a cell holds `too_long_mark`: it has no say about its field, neither to change nor to clear it."""
-    return text.lstrip().startswith("[catalogsync: ") and _TOO_LONG.fullmatch(text) is not None
+    """Whether a cell holds one of these marks: it has no say about its field, neither to change nor to clear it."""
+    return text.lstrip().startswith("[catalogsync: ") and _KEPT.fullmatch(text) is not None
 
 
 # --- numbers -------------------------------------------------------------------------------------------------
@@ -448,25 +455,29 @@ def is_known(field: Field) -> bool:
     return field.type in PARSERS or field.type in TEXT_TYPES
 
 
+def _parse_cell(text: str, column: Column) -> str:
+    """One cell as canonical text, "" where it is empty; a mark of a text that it does not hold stays one."""
+    if is_too_long_mark(text):
+        return text.strip()
+    is_empty = not text.strip() or (column.empties and captions.folded(text) in column.empties)
+    return "" if is_empty else PARSERS.get(column.type, _parse_text)(text, column)
+
+
 def parse_column(cells: pd.Series, column: Column) -> tuple[pd.Series, dict[str, CellError]]:
     """Sheet cells (`str`, no NaN) to canonical text, by distinct value; and what could not be read, by cell text."""
-    parse = PARSERS.get(column.type, _parse_text)
     codes, texts = pd.factorize(cells)
     errors: dict[str, CellError] = {}
     parsed: list[str] = []
     for text in texts:
         try:
-            if is_too_long_mark(text):
-                parsed.append(text.strip())
-                continue
-            is_empty = not text.strip() or (column.empties and captions.folded(text) in column.empties)
-            parsed.append("" if is_empty else parse(text, column))
+            parsed.append(_parse_cell(text, column))
         except CellError as error:
             errors[text] = error
             parsed.append("")
     _look_for_meant(errors.values(), column)
     if column.unknown == "add":
-        parsed = list(captions.unified(parsed))
+        unified = captions.unified(parsed)
+        parsed = [text if is_too_long_mark(text) else made for text, made in zip(parsed, unified, strict=True)]
     values = pd.array(parsed, dtype="str").take(codes) if parsed else pd.array([], dtype="str")
     return pd.Series(values, index=cells.index, dtype="str"), errors
 
@@ -506,15 +517,42 @@ def show(canonical: str, column: Column) -> str:
     return canonical
 
 
-def show_exactly(canonical: str, column: Column) -> str:
-    """As `show`, but always what the same column's parser reads back: options by id where captions are not."""
-    shown = show(canonical, column)
-    if not canonical or column.type not in OPTION_TYPES:
-        return shown
+def show_exactly(canonical: str, column: Column, unread: Collection[str] = ()) -> str:
+    """As `show`, but always what the same column's parser reads back: options by id where captions are not.
+
+    A mark that leaves the catalog as it is where nothing is read back: a text that the mapping takes for an empty
+    cell, or one of `unread`.
+    """
+    if not canonical:
+        return ""
+    told = show(canonical, column)
+    if column.type == "date_time" and told != canonical and not (column.formats or column.empties):
+        return told  # local time, with an offset where it is needed: reading it again takes long and says the same
+    for shown in _ways_to_show(told, canonical, column):
+        with contextlib.suppress(CellError):
+            if shown not in unread and _parse_cell(shown, column) == canonical:
+                return shown
+    return unread_mark(told)
+
+
+def _ways_to_show(told: str, canonical: str, column: Column) -> Iterator[str]:
+    """As people read it; options by their ids, and where several are told each as it is read back, too."""
+    yield told
+    if column.type in OPTION_TYPES:
+        joint = column.split or ";"
+        ids = canonical.split(",")
+        yield joint.join(ids)
+        yield joint.join(_shown_alone(id_, column) for id_ in ids)
+
+
+def _shown_alone(option: str, column: Column) -> str:
+    """One option as it is read back: its caption, or where that is no way to say it its id."""
+    told = caption(column, option)
     with contextlib.suppress(CellError):
-        if shown.strip() and PARSERS[column.type](shown, column) == canonical:
-            return shown
-    return (column.split or ";").join(canonical.split(","))
+        is_one = told.strip() and not (column.split and column.split in told)
+        if is_one and option_text(told, column) == option:
+            return told
+    return option
 
 
 def as_date(canonical: str) -> date | None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from catalogsync import captions, fields, model
-from catalogsync.errors import MappingError, Problem
+from catalogsync.errors import MappingError, Problem, name_of
 from catalogsync.mappingfile import ColumnSpec, MappingFile
 from catalogsync.reader import column_letter, columns_named
 from catalogsync.reader.sheet import tidy_header
@@ -75,7 +75,7 @@ def fit(file: MappingFile, schema: model.Schema | None, headers: Sequence[str] |
     guards = dict(_limits(file, model.Ceiling, ("delete", "update", "add", "options"), problems))
     floors = dict(_limits(file, model.Floor, ("rows", "matched"), problems))
     mapping = model.Mapping(
-        name=file.path.stem,
+        name=name_of(file.path.with_suffix("")),
         catalog_id=untyped.catalog_id,
         columns=tuple(column for column in found.values() if column.header not in unused),
         keys=tuple(tuple(column for column in entry if column) for entry in keys) if is_keyed else (),

@@ -105,7 +105,7 @@ class Plan:
         changes = (change_record(change) for change in self.changes)
         content = [self.account_id, self.catalog_id, *map(options_record, self.options), *changes]
         text = json.dumps(content, ensure_ascii=False, sort_keys=True)
-        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     def address(self, row: int) -> str:
         """A sheet row as an address; "" for a change that no row asked for."""
@@ -151,7 +151,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
 def _checksum(tree: Mapping[str, Any]) -> str:
     content = {name: value for name, value in tree.items() if name != "checksum"}
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _tree(plan: Plan) -> dict[str, Any]:

@@ -52,6 +52,9 @@ _PIECE = 30_000  # characters; a cell holds 32,767
 _MOST_ROWS = 1_048_575
 _MOST_LISTED = 1_000
 _NO_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_ESCAPES = re.compile("_(?=x[0-9A-Fa-f]{4}_x[0-9A-Fa-f]{4}_)")
+"""Where two escapes share a sign, programs do not agree on what they say: a blank without width keeps them apart."""
+
 _LIKE_FORMULA = tuple("=+-@")
 _WIDTHS: Mapping[str, int] = {
     APPROVE: 10, CHOICE: 10, OPERATION: 16, "Key": 18, "Field": 20, "Old": 36, "New": 36, "Source": 28, "Name": 40,
@@ -133,7 +136,7 @@ def _formats(*, quoted: bool) -> Iterator[tuple[str, dict[str, Any]]]:
 def plain(text: str) -> str:
     """Text as a cell can hold it."""
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text) - LONGEST} more characters)"
-    return _NO_CHARACTER.sub("�", text)
+    return _ESCAPES.sub("_\u200b", _NO_CHARACTER.sub("�", text))
 
 
 # --- what the tabs say ---------------------------------------------------------------------------------------

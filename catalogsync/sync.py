@@ -36,7 +36,7 @@ from catalogsync import (
 )
 from catalogsync.api.client import Client
 from catalogsync.base import Base
-from catalogsync.errors import GuardRefused, Problem, RowsRejected, Spot, StalePlan, UserError
+from catalogsync.errors import GuardRefused, Problem, RowsRejected, Spot, StalePlan, UserError, name_of
 from catalogsync.journal import Journal, Run
 from catalogsync.keys import key_text
 from catalogsync.mapping import resolve
@@ -279,7 +279,8 @@ def schema_for(client: Client, catalog: Catalog, file: MappingFile | None) -> Sc
 
 
 def _source(sheet: Sheet) -> str:
-    return f"{sheet.path.name}!{sheet.tab}!row " if sheet.tab else f"{sheet.path.name}:"
+    name = name_of(sheet.path)
+    return f"{name}!{sheet.tab}!row " if sheet.tab else f"{name}:"
 
 
 def _shown(mapping: SheetMapping, schema: Schema) -> dict[str, Shown]:
@@ -566,7 +567,7 @@ def export(
         catalog.name,
         made_at,
         schema.timezone,
-        mapping=mapping_path.name if mapping_path else "",
+        mapping=name_of(mapping_path) if mapping_path else "",
         tab=file.sheet if file else "",
         where=tuple(condition.text for condition in conditions),
     )

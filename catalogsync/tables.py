@@ -250,7 +250,7 @@ def _read_column(rows: _Rows, column: model.Column, *, is_key: bool) -> pd.Serie
     if is_key:
         marked = values.str.startswith("[").to_numpy(bool, copy=True)
         marked[marked] = [fields.is_too_long_mark(text) for text in values[marked]]
-        rows.reject(marked, column, lambda _: fields.CellError("the key is too long for a workbook"), is_key=True)
+        rows.reject(marked, column, lambda _: fields.CellError("the export could not write the key"), is_key=True)
     if column.type == "checkbox" and column.blank == "clear":
         values = values.where(values != "", "0")
     return values

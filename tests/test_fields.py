@@ -483,6 +483,9 @@ def test_ids_are_joined_as_numbers_not_as_words() -> None:
         ({61: "Salt &amp; pepper"}, ";", "61", "Salt & pepper", "Salt & pepper"),
         ({61: "S; slim", 62: "M"}, ";", "61,62", "S; slim; M", "61;62"),
         ({61: "S", 62: "S"}, ";", "62", "S", "62"),
+        ({61: "S", 62: "S", 63: "61"}, ";", "62,63", "S; 61", "62;63"),
+        ({61: "Red", 62: "S", 63: "S", 64: "61"}, ";", "61,62", "Red; S", "Red;62"),
+        ({61: "Red", 62: " ", 64: "61"}, ";", "61,62", "Red;  ", "Red;62"),
         ({61: "S", 62: ""}, ";", "62", "", "62"),
     ],
 )
@@ -491,6 +494,29 @@ def test_options_are_written_by_id_where_captions_would_not_be_read_back(
 ) -> None:
     one = column("multiselect", enums=enums, split=split)
     assert (fields.show(canonical, one), fields.show_exactly(canonical, one)) == (shown, exact)
+
+
+def test_a_caption_that_the_mapping_takes_for_an_empty_cell_is_written_by_id() -> None:
+    one = column("select", enums={61: "-", 62: "M"}, empties=frozenset({"-"}))
+    assert [fields.show_exactly(option, one) for option in ("61", "62")] == ["61", "M"]
+
+
+def test_options_that_no_words_name_are_left_as_they_are() -> None:
+    twins_and_their_ids = column("select", enums={61: "S", 62: "S", 63: "61"})
+    mark = fields.show_exactly("61", twins_and_their_ids)
+    assert mark == '[catalogsync: "S" would not be read back; the catalog keeps its text]'
+    assert parse(mark, twins_and_their_ids) == mark
+
+
+def test_a_mark_is_no_new_option_whatever_it_tells_of() -> None:
+    one = column("multiselect", enums={61: "S,+M,L", 62: "S,+M,L", 63: "61"}, unknown="add")
+    mark = fields.show_exactly("61", one)
+    assert parse(mark, one) == mark
+    assert fields.is_too_long_mark(mark)
+    assert (
+        parse(fields.show_exactly("99", one), one)
+        == '[catalogsync: "99" would not be read back; the catalog keeps its text]'
+    )
 
 
 # --- items ---------------------------------------------------------------------------------------------------

@@ -106,6 +106,12 @@ def test_the_digest_stands_for_every_detail_of_a_change(change: Change) -> None:
     assert len(digests) == 1 + len(change.__dataclass_fields__)
 
 
+def test_half_a_surrogate_pair_in_a_plan_is_no_hindrance() -> None:
+    plan = made_plan(Add(1, "A", 2, {"name": "a\ud800"}))
+    assert from_json(json.loads(json.dumps(to_json(plan)))) == plan
+    assert plan.digest != made_plan(Add(1, "A", 2, {"name": "a"})).digest
+
+
 def test_the_digest_stands_for_account_catalog_and_order() -> None:
     plans = [
         made_plan(ADD, DELETE),

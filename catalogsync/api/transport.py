@@ -29,6 +29,7 @@ from requests.auth import AuthBase
 from catalogsync import __version__
 from catalogsync.api.auth import LOOPBACK, Account
 from catalogsync.api.dialect import Request, Response
+from catalogsync.api.wire import whole_text
 from catalogsync.errors import InDoubt, Refused, Temporary, Unauthorized, UnexpectedAnswer
 
 CONNECT_TIMEOUT_S = 10.0
@@ -55,6 +56,10 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Give back connections and threads."""
+
+
+_HALF_PAIRS = (b"\\ud", b"\\uD", b"\xed")
+"""Without one of these there is no half of a surrogate pair in an answer."""
 
 
 class _Bearer(AuthBase):
@@ -149,6 +154,8 @@ class HttpTransport:
             return None
         try:
             body = json.loads(answer.content or b"null", parse_float=Decimal)
+            if any(mark in answer.content for mark in _HALF_PAIRS):
+                body = whole_text(body)
         except ValueError:
             if request.is_repeatable:
                 raise _Garbled(f"{request.method} {request.path}: the answer is not JSON") from None

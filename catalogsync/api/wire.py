@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeGuard
 
 from catalogsync.api.dialect import Response
 from catalogsync.errors import UnexpectedAnswer
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def object_of(response: Response) -> Mapping[str, Any]:
@@ -39,3 +42,12 @@ def as_text(value: Any) -> str:
     if isinstance(value, Decimal):
         return str(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def whole_text(value: Any) -> Any:
+    """A JSON value without half surrogate pairs, which no file, database or request can hold."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _HALF.search(value) else value
+    if isinstance(value, dict):
+        return {whole_text(name): whole_text(each) for name, each in value.items()}
+    return [whole_text(each) for each in value] if isinstance(value, list) else value

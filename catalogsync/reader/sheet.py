@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from catalogsync.errors import name_of
+
 BLANKS = " \t\n\v\f\r\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
 BLANKS += "\u2028\u2029\u202f\u205f\u3000\ufeff"
 
@@ -143,9 +145,9 @@ class Sheet:
         header = self.headers[column] if column is not None and column < len(self.headers) else ""
         if self.tab is None:
             name = header or (f"column {column_letter(column)}" if column is not None else "")
-            return f"{self.path.name}:{row}" + (f" ({name})" if name else "")
+            return f"{name_of(self.path)}:{row}" + (f" ({name})" if name else "")
         cell = f"{column_letter(column)}{row}" if column is not None else f"row {row}"
-        return f"{self.path.name}!{self.tab}!{cell}" + (f" ({header})" if header else "")
+        return f"{name_of(self.path)}!{self.tab}!{cell}" + (f" ({header})" if header else "")
 
 
 def column_letter(column: int) -> str:

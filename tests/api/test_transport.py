@@ -71,6 +71,14 @@ def test_json_is_read_with_exact_fractions() -> None:
     assert answer.headers["Content-Type"] == "application/hal+json"
 
 
+def test_half_a_surrogate_pair_is_replaced_since_nothing_can_hold_it() -> None:
+    body = r'{"name": "a\ud800b", "\udc00": ["\ud83d\ude00", 1, "\u010c"]}'
+    with scripted(Told(200, body, JSON)) as script:
+        answer = sent_once(script, READ)
+    assert isinstance(answer, Response)
+    assert answer.json == {"name": "a\ufffdb", "\ufffd": ["😀", 1, "Č"]}
+
+
 @pytest.mark.parametrize(
     ("told", "request_"),
     [(Told(204), READ), (Told(204), WRITE), (Told(200, ""), WRITE), (Told(200, "null"), WRITE)],

@@ -91,6 +91,25 @@ def test_text_of_a_sheet_cannot_steer_the_terminal(start: Start, tmp_path: Path)
     assert '"�]0;x�" is not a number' in shell.out
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there file names may hold bytes that are no text")
+def test_files_whose_names_hold_bytes_that_are_no_text_are_planned_stored_imported_and_exported(
+    start: Start, tmp_path: Path
+) -> None:
+    shell = start(catalog_of([{"name": "Code", "type": "text"}]))
+    sheet, mapping = write(
+        tmp_path, "Code,Name\n1,Oak\n,Elm\n", "catalog: Products\nkey: Code\ncolumns: {Code: Code, Name: name}\n"
+    )
+    odd = sheet.rename(sheet.with_name(os.fsdecode(b"a\xef" + sheet.name.encode())))
+    odd_mapping = mapping.rename(mapping.with_name(os.fsdecode(b"b\xef" + mapping.name.encode())))
+    for name in ("plan.json", "plan.xlsx", "plan.html"):
+        assert shell("plan", odd, "-m", odd_mapping, "--out", tmp_path / name) == 3, shell.err
+    assert shell("import", odd, "-m", odd_mapping, "--yes") == 3, shell.err
+    assert [each["name"] for each in shell.elements()] == ["Oak"]
+    assert shell("history") == 0
+    assert f"a\ufffd{sheet.name}" in shell.out
+    assert shell("export", "Products", tmp_path / "out.xlsx", "-m", odd_mapping) == 0, shell.err
+
+
 def test_a_moment_that_v2_cannot_store_is_refused_rather_than_stored_an_hour_off(start: Start, tmp_path: Path) -> None:
     shell = start(catalog_of([*FIELDS, {"id": 103, "name": "Loaded", "type": "date_time"}]))
     mapping = PLAIN.replace("price: Price", "price: Price, loaded: Loaded")

@@ -333,7 +333,7 @@ def test_a_text_too_long_for_a_cell_is_neither_changed_nor_cleared(
     desk.set("004", "price", 3)
     plan = desk.plan()
     assert [(each["id"], each["after"]) for each in plan["changes"]] == [(504, {"102": "3"})]
-    assert plan["notes"] == ["“note”: 1 text was too long for the exported workbook: left as in the catalog"]
+    assert plan["notes"] == ["“note”: 1 text was not in the exported file: left as in the catalog"]
 
     for _ in range(2):  # the second time there is a base
         assert desk.shell("import", desk.book, "-m", desk.mapping, "--yes") == 0
