@@ -333,6 +333,26 @@ columns:
     assert [len(options.split(",")) for options in second[2].values()] == [1]
 
 
+def test_a_key_that_looks_damaged_or_that_no_cell_says_is_that_of_its_row_while_nobody_touches_it(
+    api: str, start: Start, tmp_path: Path
+) -> None:
+    codes = ["8.8E+12", "1e5", "#N/A", "x" * 33_000]
+    elements = [{"id": 700 + n, "name": f"P{n}", "values": {"Code": code}} for n, code in enumerate(codes)]
+    desk = Desk(start(catalog_of(FIELDS, elements)), tmp_path)
+    desk.export()
+
+    def dearer(tab: Any) -> None:
+        for row in tab.iter_rows(min_row=2):
+            row[2].value = 7
+
+    desk.edit(dearer)
+    plan = desk.plan()
+    assert plan["rejected"] == []
+    assert sorted((each["id"], each["after"]) for each in plan["changes"]) == [
+        (700 + n, {"102": "7"}) for n in range(4)
+    ]
+
+
 def test_an_option_that_was_renamed_since_the_export_hinders_no_row_that_has_it(desk: Desk) -> None:
     id_ = option(desk, "Red")
     enums = [{"id": id_, "value": "Crimson", "sort": 1}, {"id": option(desk, "Blue"), "value": "Blue", "sort": 2}]
