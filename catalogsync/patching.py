@@ -87,6 +87,8 @@ def patched(xml: bytes, values: Mapping[Place, Value]) -> bytes:
         splices.append((start, end, _changed(xml, start, value, encode)))
     for number, new in by_row.items():
         splices += scan.inserted(number, new, encode)
+    missing = {number: new for number, new in by_row.items() if not scan.has_row(number)}
+    splices += scan.new_rows(missing, encode)
     return spliced(xml, splices)
 
 
@@ -275,10 +277,9 @@ class _Scan:
     def inserted(
         self, number: int, new: Sequence[tuple[int, Value]], encode: _Encoder
     ) -> Iterator[tuple[int, int, bytes]]:
-        """The splices that put new cells, by column, into a row; the row too where it is missing."""
+        """The splices that put new cells, by column, into a row that is there."""
         row = self._rows.get(number)
         if row is None:
-            yield self._new_row(number, new, encode)
             return
         tag = _tag(self._xml, row.start)
         prefix = _prefix(tag)
@@ -299,20 +300,30 @@ class _Scan:
             at = min(after, default=row.end)
             yield at, at, text
 
-    def _new_row(self, number: int, new: Sequence[tuple[int, Value]], encode: _Encoder) -> tuple[int, int, bytes]:
+    def has_row(self, number: int) -> bool:
+        """Whether a wanted row is there."""
+        return number in self._rows
+
+    def new_rows(
+        self, rows: Mapping[int, Sequence[tuple[int, Value]]], encode: _Encoder
+    ) -> Iterator[tuple[int, int, bytes]]:
+        """The splices that put rows of new cells, ascending, between those that are there."""
         assert self._data is not None
         start, end = self._data
         tag = _tag(self._xml, start)
         prefix = _prefix(tag)
-        cells = b"".join(
-            _new(prefix, (number, column), self._style_of(None, column), value, encode) for column, value in new
-        )
-        row = b'<%brow r="%d">%b</%brow>' % (prefix, number + 1, cells, prefix)
-        if tag.endswith(b"/>"):
-            return start, start + len(tag), tag[:-2].rstrip() + b">" + row + b"</" + _qname(tag) + b">"
-        later = [at for other, at in self._starts if other > number]
-        at = min(later, default=end)
-        return at, at, row
+        made = []
+        for number, new in rows.items():
+            styled = ((column, self._style_of(None, column), value) for column, value in new)
+            cells = b"".join(_new(prefix, (number, column), style, value, encode) for column, style, value in styled)
+            row = b'<%brow r="%d">%b</%brow>' % (prefix, number + 1, cells, prefix)
+            made.append((min((at for other, at in self._starts if other > number), default=end), row))
+        if made and tag.endswith(b"/>"):
+            inner = b"".join(row for _, row in made)
+            closed = tag[:-2].rstrip() + b">" + inner + b"</" + _qname(tag) + b">"
+            yield start, start + len(tag), closed
+            return
+        yield from ((at, at, row) for at, row in made)
 
     def _style_of(self, row: _Row | None, column: int) -> int:
         """The format that a cell would have that is not there: its row's, else its column's."""

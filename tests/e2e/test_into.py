@@ -428,5 +428,5 @@ def test_libreoffice_opens_the_patched_workbook_and_sees_the_new_values(
         [*command, "--outdir", str(tmp_path / "out"), str(desk.book)], check=True, capture_output=True, timeout=180
     )
     lines = (tmp_path / "out" / "prices.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[1].split(",")[:7] == ["001", "Дуб & Oak", "21.25", "", "=1+1", "TRUE", "02/28/2026"]
-    assert lines[2].split(",")[:3] == ["002", "Name", "50"]
+    assert lines[1].split(",")[:7] == ["001", "Дуб & Oak", "21.25 €", "", "=1+1", "TRUE", "28/02/2026"]
+    assert lines[2].split(",")[:3] == ["002", "Name", "50.00 €"]
