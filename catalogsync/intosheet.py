@@ -280,7 +280,7 @@ class _Work:
             texts = self.sheet.cells[column.position].iloc[places]
             is_empty = (texts.str.strip() == "").to_numpy(bool)
             if column.empties:
-                is_empty |= np.array([captions.folded(text) in column.empties for text in texts], dtype=bool)
+                is_empty = is_empty | np.array([captions.folded(text) in column.empties for text in texts], dtype=bool)
             found[column.key] = is_empty
         return pd.DataFrame(found)
 
