@@ -115,7 +115,7 @@ class Speller:
         yield from (Value("text", text) for text in spellings)
 
     def _numbers(self, target: str, text: str, held: Held) -> Iterator[Value]:
-        for plain in (target, text):
+        for plain in (text,) if self.column.type in fields.OPTION_TYPES else (target, text):  # an option is no number
             if _PLAIN.fullmatch(plain) and sum(map(str.isdigit, plain)) <= _MAX_DIGITS:
                 number = Decimal(plain).scaleb(-2) if held.is_percent else Decimal(plain)
                 yield Value("number", fields.plain_decimal(number))

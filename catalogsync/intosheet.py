@@ -31,7 +31,7 @@ from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.bookparts import Tab
 from catalogsync.cellvalues import Held, Speller
-from catalogsync.errors import FileInUse, Problem, SheetError, UserError
+from catalogsync.errors import Problem, SheetError, UserError
 from catalogsync.exportcells import MOST_CHARACTERS
 from catalogsync.journal import Journal
 from catalogsync.lock import exclusive
@@ -398,7 +398,7 @@ class _Work:
                     self.after = self._checked(temporary, done)
                     if free == target:
                         kept.append(self._backup(target))
-            except FileInUse:
+            except UserError:  # the file stays as it is, and needs no copy
                 while kept:
                     kept.pop().unlink(missing_ok=True)
                 raise
