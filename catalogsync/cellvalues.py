@@ -103,7 +103,7 @@ class Speller:
             yield Value("blank")
             return
         kind = held.cell.kind
-        is_free = kind in ("blank", "missing")
+        is_free = kind in ("blank", "missing") or captions.folded(held.text) in self.column.empties
         spellings = list(dict.fromkeys(self._spellings(target, held)))
         if held.is_date:
             yield from self._serials(target)
