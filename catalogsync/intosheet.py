@@ -110,12 +110,16 @@ WHY: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class _Matched:
-    """A sheet's rows and the catalog's elements, as a plan matches them. `existing` is under the rows' keys."""
+    """A sheet's rows and the catalog's elements, as a plan matches them. `existing` is under the rows' keys.
+
+    `ids` are all elements; `shared_with_row` counts those that share a key which stands in the sheet.
+    """
 
     desired: tables.Desired
     wanted: pd.DataFrame
     existing: pd.DataFrame
     ids: pd.Index
+    shared_with_row: int
     problems: tuple[Problem, ...]
     rejected_rows: int
     gone_count: int
@@ -198,6 +202,7 @@ def _matched(
         wanted,
         existing.table,
         existing.ids,
+        len({id_ for key, ids in existing.shared.items() if key in desired.seen for id_ in ids}),
         (*desired.rejected, *found),
         desired.rejected_rows + len(found),
         len(met.clashes),
@@ -243,7 +248,7 @@ class _Work:
             watch.step(f"Writing {self.path.name}", None)
             written, backup = self._replace(tab, values, done)
         matched = threeway.is_in(found.wanted.index, found.existing.index)
-        no_row = ~threeway.is_in(found.existing.index, found.desired.seen)
+        with_row = int(threeway.is_in(found.existing.index, found.desired.seen).sum()) + found.shared_with_row
         return Taken(
             written,
             backup,
@@ -253,7 +258,7 @@ class _Work:
             found.rejected_rows,
             int(matched.sum()),
             int((~matched).sum()) + found.gone_count,
-            int(no_row.sum()),
+            len(found.ids) - with_row,
             tuple(_notes(done, known)),
             self.sheet.facts,
             is_again,

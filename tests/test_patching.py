@@ -66,6 +66,7 @@ B1, C1, A2 = (0, 1), (0, 2), (1, 0)
         ('<c r="B1" t="str"><v>x</v></c>', text("=1+1"), f'<c r="B1" t="inlineStr"><is><t{T}>=1+1</t></is></c>'),
         ('<c r="B1" t="d"><v>2026-01-31</v></c>', number("46000"), '<c r="B1"><v>46000</v></c>'),
         ('<c r="B1" ph="1"><v><![CDATA[5]]></v><!-- > --></c>', number("6"), '<c r="B1" ph="1"><v>6</v></c>'),
+        ('<c r="B1"><v>5</v></c\n>', number("6"), '<c r="B1"><v>6</v></c>'),
         ('<c r="b1"><v>5</v></c>', number("6"), '<c r="b1"><v>6</v></c>'),
         ("<c r=\"B1\" x='a>b'><v>5</v></c>", number("6"), "<c r=\"B1\" x='a>b'><v>6</v></c>"),
     ],
@@ -100,6 +101,8 @@ def test_comments_instructions_and_extensions_that_look_like_cells_are_none() ->
         f'<extLst><ext><x14:c xmlns:x14="u" r="B1"/><sheetData xmlns="{MAIN}"><row r="1"/></sheetData></ext></extLst>'
     )
     assert patched(sheet(rows.format(1), after), {B1: number("2")}) == sheet(rows.format(2), after)
+    added = rows.format(1) + '<row r="9"><c r="A9"><v>1</v></c></row>'
+    assert patched(sheet(rows.format(1), after), {(8, 0): number("1")}) == sheet(added, after)
 
 
 # --- cells and rows that are not there ---------------------------------------------------------------------------

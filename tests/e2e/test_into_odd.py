@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import zipfile
@@ -12,9 +13,10 @@ import openpyxl
 import pytest
 
 from catalogsync import bookparts
+from catalogsync.api.auth import APIS
 from catalogsync.lock import exclusive
 from tests.e2e.conftest import Start, catalog_of
-from tests.e2e.test_into import FIELDS, MAPPING, ROWS, Desk
+from tests.e2e.test_into import FIELDS, MAPPING, ROWS, Desk, parts_of
 
 CODES = """
 catalog: Products
@@ -26,6 +28,12 @@ columns:
   price: {{field: Price, empty: on request}}
   note: {{field: Note, {note}}}
 """
+
+
+@pytest.fixture(params=APIS)
+def api(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("CATALOGSYNC_API", request.param)
+    return str(request.param)
 
 
 def mapping(key: str = "code", more: str = "", note: str = "blank: keep") -> str:
@@ -173,6 +181,46 @@ def test_a_cell_that_two_columns_of_the_mapping_read_is_left(start: Start, tmp_p
 
 
 # --- the file ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["prefixed", "without addresses", "with byte order mark", "strict"])
+def test_xml_as_other_programs_write_it_is_patched(kind: str, api: str, start: Start, tmp_path: Path) -> None:
+    elm, yew = (
+        ["003", "Elm", 250, "Green", "Soft", False, ROWS[1][6]],
+        ["004", "Yew", 1, "blue", "x", True, "31.03.2026"],
+    )
+    full = [ROWS[0], ROWS[1], elm, yew]
+    desk = Desk(start(catalog_of(FIELDS)), tmp_path, MAPPING, full)
+    rewritten(desk.book, kind)
+    desk.bring()
+    desk.edit("001", name="Дуб", Price="12.25", Since="2026-02-28")
+    desk.edit("003", Colour="Blue")
+    before = parts_of(desk.book)
+    taken = desk.taken()
+    assert told(taken) == (["B2", "C2", "D3", "G2"], [])
+    assert [cell["after"] for cell in taken["patched"]] == ["Дуб", "12.25", "blue", "2026-02-28"]
+    changed = [a[0] for a, b in zip(before, parts_of(desk.book), strict=True) if a != b]
+    assert changed == ["xl/worksheets/sheet1.xml"]
+    assert desk.changes() == []
+
+
+def rewritten(path: Path, kind: str) -> None:
+    """Write the tab of a workbook in another way that means the same."""
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    xml = parts["xl/worksheets/sheet1.xml"]
+    if kind == "prefixed":
+        xml = re.sub(rb"<(/?)(?=\w)", rb"<\1x:", xml).replace(b"xmlns=", b"xmlns:x=")
+    elif kind == "without addresses":
+        xml = re.sub(rb'<c r="[A-Z]+\d+"', b"<c", re.sub(rb'<row r="\d+"', b"<row", xml))
+    elif kind == "with byte order mark":
+        xml = b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?>\r\n' + xml
+    else:
+        transitional, strict = b"schemas.openxmlformats.org/spreadsheetml/2006", b"purl.oclc.org/ooxml/spreadsheetml"
+        xml = xml.replace(transitional, strict)
+    assert xml != parts["xl/worksheets/sheet1.xml"]
+    bookparts.rewrite(path, path.with_suffix(".new"), {"xl/worksheets/sheet1.xml": xml})
+    path.with_suffix(".new").replace(path)
 
 
 def test_a_file_that_was_saved_meanwhile_is_not_replaced(
