@@ -17,9 +17,10 @@ import pandas as pd
 
 from catalogsync import captions, fields
 from catalogsync.model import Column
-from catalogsync.patching import Cell, Value
+from catalogsync.patching import Value
 from catalogsync.reader.sheet import ERROR_TEXTS
 from catalogsync.reader.workbook import as_percent, cell_text, with_zeros
+from catalogsync.tabscan import Cell
 
 _MAX_DIGITS: Final = 15
 _PLAIN: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")

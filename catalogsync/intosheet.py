@@ -13,7 +13,6 @@ import itertools
 import os
 import shutil
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,20 +24,33 @@ import numpy as np
 import pandas as pd
 
 from catalogsync import base as bases
-from catalogsync import bookparts, captions, checks, exported, fields, outfile, patching, runs, sync, tables, threeway
+from catalogsync import (
+    bookparts,
+    captions,
+    checks,
+    exported,
+    fields,
+    outfile,
+    patching,
+    runs,
+    sync,
+    tables,
+    tabscan,
+    threeway,
+)
 from catalogsync import model as m
 from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.bookparts import Tab
-from catalogsync.cellvalues import Held, Speller
 from catalogsync.errors import Problem, SheetError, UserError
 from catalogsync.exportcells import MOST_CHARACTERS
 from catalogsync.journal import Journal
 from catalogsync.lock import exclusive
 from catalogsync.mapping import resolve
 from catalogsync.mappingfile import MappingFile, load_mapping
-from catalogsync.patching import Cell, Value
-from catalogsync.reader import ReadOptions, Sheet, columns_named, read_sheet
+from catalogsync.patching import Value
+from catalogsync.placing import Placing, excel_length
+from catalogsync.reader import ReadOptions, Sheet, read_sheet
 from catalogsync.reader.detect import XLSX
 from catalogsync.reader.marks import Place
 from catalogsync.sync import Watch
@@ -236,7 +248,7 @@ class _Work:
         tab = None
         if takes:
             tab = self._open()
-            for each, outcome in self._values(takes, tab, place_of):
+            for each, outcome in self._outcomes(takes, tab, place_of):
                 if isinstance(outcome, Value):
                     values[each.row - 1, each.column.position] = outcome
                 else:
@@ -276,7 +288,7 @@ class _Work:
     @staticmethod
     def _is_marked(each: Difference) -> bool:
         """Whether a cell holds the mark of a text that is too long for it, and still is."""
-        return fields.is_too_long_mark(each.sheet) and _length(each.crm) > MOST_CHARACTERS
+        return fields.is_too_long_mark(each.sheet) and excel_length(each.crm) > MOST_CHARACTERS
 
     def _stand_for_empty(self, wanted: pd.DataFrame, place_of: Mapping[int, int]) -> pd.DataFrame:
         places = [place_of[row] for row in wanted["row"].tolist()]
@@ -295,94 +307,22 @@ class _Work:
         except (KeyError, ExpatError) as error:
             raise self._unpatchable(error) from None
 
+    def _outcomes(
+        self, takes: Sequence[Difference], tab: Tab, place_of: Mapping[int, int]
+    ) -> list[tuple[Difference, Value | str]]:
+        unfilled = self.sheet
+        if self.options.fill and self.sheet.element_ids is None:
+            unfilled = read_sheet(self.path, dataclasses.replace(self.options, fill={}), expect=self.file.headers)
+        try:
+            return list(Placing(self.sheet, unfilled, self.mapping, self.options, tab, place_of).outcomes(takes))
+        except (tabscan.PatchError, ExpatError, LookupError) as error:
+            raise self._unpatchable(error) from None
+
     def _unpatchable(self, error: Exception) -> SheetError:
         return SheetError(
             f"{self.path.name} cannot be patched ({error}); nothing was changed. Save it again in Excel as .xlsx, or "
             f"write a new file: catalogsync export … FILE.xlsx"
         )
-
-    def _values(
-        self, takes: Sequence[Difference], tab: Tab, place_of: Mapping[int, int]
-    ) -> Iterator[tuple[Difference, Value | str]]:
-        """For each cell the value that it is to hold, or why it is left."""
-        try:
-            cells = patching.look(tab.xml, {(each.row - 1, each.column.position) for each in takes})
-        except (patching.PatchError, ExpatError, LookupError) as error:
-            raise self._unpatchable(error) from None
-        spellers = {
-            column.key: Speller(
-                column,
-                self.sheet.cells[column.position],
-                column.position in self.sheet.numbers,
-                tab.counts_from_1904,
-            )
-            for column in {each.column.key: each.column for each in takes}.values()
-        }
-        readers = Counter(column.position for column in self.mapping.columns)
-        speaks_for_several = self._filled()
-        emptied: Counter[int] = Counter()
-        for each in takes:
-            place = place_of[each.row]
-            cell = cells[each.row - 1, each.column.position]
-            why = ""
-            if cell.kind not in patching.FREE:
-                why = cell.kind
-            elif readers[each.column.position] > 1:
-                why = "shared"
-            elif each.column.position in speaks_for_several and speaks_for_several[each.column.position][place]:
-                why = "fill"
-            elif each.target == "" and not self._can_be_emptied(each, place, emptied):
-                why = "empty"
-            if why:
-                yield each, why
-                continue
-            value = spellers[each.column.key].value(each.target, self._held(each, place, cell, tab))
-            if value is not None and _length(value.text) > MOST_CHARACTERS:
-                yield each, "long"
-            elif value is None or not patching.is_storable(value.text):
-                yield each, "unsayable"
-            else:
-                emptied[each.row] += each.target == ""
-                yield each, value
-
-    def _held(self, each: Difference, place: int, cell: Cell, tab: Tab) -> Held:
-        position = each.column.position
-        at = (each.row - 1, position)
-        numbers = self.sheet.numbers.get(position)
-        is_date = cell.kind == "date" or (cell.kind == "number" and (numbers is None or not numbers[place]))
-        is_date = is_date or (cell.kind in ("blank", "missing") and cell.style in tab.date_styles)
-        return Held(
-            cell,
-            str(self.sheet.cells[position].iat[place]),
-            is_date,
-            at in tab.marks.percents,
-            tab.marks.zeros.get(at, 0),
-        )
-
-    def _filled(self) -> dict[int, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-        """For the columns that `fill:` fills, which cells have the text of another one, or lend it theirs."""
-        if not self.options.fill or self.sheet.element_ids is not None:
-            return {}
-        raw = read_sheet(self.path, dataclasses.replace(self.options, fill={}), expect=self.file.headers)
-        found = {}
-        for name in self.options.fill:
-            for position in columns_named(self.sheet.headers, name):
-                filled = (raw.cells[position].str.strip() == "") & (self.sheet.cells[position].str.strip() != "")
-                is_filled = filled.to_numpy(bool)
-                found[position] = is_filled | np.append(is_filled[1:], False)
-        return found
-
-    def _can_be_emptied(self, each: Difference, place: int, emptied: Mapping[int, int]) -> bool:
-        """Whether the row stays the same product without the cell: one with a single filled cell is a section."""
-        if each.column.blank == "error" or each.column.position in self._needed():
-            return False
-        if any(each.column.position in columns_named(self.sheet.headers, name) for name in self.options.fill):
-            return False
-        filled = int((self.sheet.cells.iloc[place].astype(str).str.strip() != "").sum())
-        return filled - emptied.get(each.row, 0) > 2 or self.sheet.element_ids is not None
-
-    def _needed(self) -> set[int]:
-        return {place for name in self.options.needs or () for place in columns_named(self.sheet.headers, name)}
 
     # Writing.
 
@@ -416,7 +356,7 @@ class _Work:
     def _patched(self, tab: Tab, values: Mapping[Place, Value]) -> bytes:
         try:
             return patching.patched(tab.xml, values)
-        except (patching.PatchError, ExpatError, LookupError) as error:
+        except (tabscan.PatchError, ExpatError, LookupError) as error:
             raise self._unpatchable(error) from None
 
     def _checked(self, temporary: Path, done: Sequence[Difference]) -> Sheet:
@@ -507,8 +447,3 @@ def _digest(path: Path) -> bytes:
     with contextlib.suppress(OSError), path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").digest()
     return b""
-
-
-def _length(text: str) -> int:
-    """How many characters Excel counts."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -9,7 +9,8 @@ import pytest
 
 from catalogsync.cellvalues import Held, Speller
 from catalogsync.model import Column, Field
-from catalogsync.patching import Cell, Kind, Value
+from catalogsync.patching import Value
+from catalogsync.tabscan import Cell, Kind
 
 ENUMS = {1: "Red", 2: "Green &amp; blue", 3: "2024", 4: "a;b"}
 

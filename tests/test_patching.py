@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from catalogsync import bookparts
 from catalogsync.errors import SheetError
-from catalogsync.patching import PatchError, Value, is_storable, look, patched
+from catalogsync.patching import Value, is_storable, look, patched
 from catalogsync.reader.marks import Place
+from catalogsync.tabscan import PatchError
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 HEAD = f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<worksheet xmlns="{MAIN}">'
