@@ -27,6 +27,7 @@ _PLAIN: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _AROUND: Final = re.compile(
     r"(?P<before>[^\d+-]{0,20})(?P<number>[+-]?\d[\d.,\s\u00a0\u202f\u2009'’]*)(?P<after>\D{0,20})", re.S
 )
+_GROUP_MARK: Final = re.compile(r"\d([^\d])\d{3}$")
 _SHAPES: Final = (
     (re.compile(r"\d{4}-\d"), "%Y-%m-%d"),
     (re.compile(r"\d{4}/\d"), "%Y/%m/%d"),
@@ -227,17 +228,19 @@ def _booleans(target: str, text: str, column: Column) -> Iterator[Value]:
 
 
 def _numbers_like(number: str, text: str, column: Column) -> Iterator[str]:
-    """A number with what stands around the old one, such as a currency, and as many decimals."""
+    """A number written as the old one: what stands around it, such as a currency, its decimals, its thousands apart."""
     found = _AROUND.fullmatch(text)
     if not found:
         return
     point = column.decimal or "."
-    tail = re.search(r"\s*$", found["number"])
-    blanks = tail[0] if tail else ""
-    decimals = len(found["number"].strip().partition(point)[2])
+    old = found["number"].rstrip()
+    decimals = len(old.partition(point)[2])
     whole, _, fraction = number.partition(point)
+    mark = _GROUP_MARK.search(old.partition(point)[0])
+    if mark and whole.removeprefix("-").isdecimal():
+        whole = f"{int(whole):,}".replace(",", mark[1])
     padded = whole + (point + fraction.ljust(decimals, "0") if fraction or decimals else "")
-    yield f"{found['before']}{padded}{blanks}{found['after']}"
+    yield f"{found['before']}{padded}{found['number'][len(old) :]}{found['after']}"
 
 
 def _fits(text: str, layout: str) -> bool:

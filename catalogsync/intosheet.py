@@ -444,6 +444,7 @@ def _notes(done: Iterable[Difference], known: Base | None) -> Iterator[str]:
 
 def _digest(path: Path) -> bytes:
     """The digest of a file's content; none of one that cannot be read, which the reader tells."""
-    with contextlib.suppress(OSError), path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
+    if path.is_file():  # a pipe would be read up
+        with contextlib.suppress(OSError), path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
     return b""

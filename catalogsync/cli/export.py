@@ -1,4 +1,4 @@
-"""``catalogsync export``: a catalog as a workbook or CSV file."""
+"""``catalogsync export``: a catalog as a workbook or CSV file, or into a workbook of the user's own."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def command(
     rps: float,
     quiet: bool,
 ) -> int:
-    """Write CATALOG (id or exact name) to FILE (.xlsx or .csv): the mapping's columns, or all fields."""
+    """Write CATALOG (id or exact name) to FILE (.xlsx or .csv): the mapping's columns, or all fields.
+
+    Or patch a workbook of your own (--into) with what was changed in the CRM.
+    """
     if (file is None) == (into is None):
         raise click.UsageError("name one file: FILE to write a new one, or --into FILE to patch a workbook of your own")
     if into is not None:

@@ -153,7 +153,7 @@ def test_what_colleagues_edited_stands_in_the_sheet_in_its_own_words_and_nothing
 
     expected = {
         "B2": "Oak & <co>", "C2": 12.25, "D2": "blue", "E2": "=1+1", "F2": False, "G2": DAYS[2],
-        "C3": "1200,00 €", "D3": "Rouge", "E3": "filled", "F3": True, "G3": "01.04.2026",
+        "C3": "1 200,00 €", "D3": "Rouge", "E3": "filled", "F3": True, "G3": "01.04.2026",
     }  # fmt: skip
     assert desk.cells() == {**before, **expected}
     [backup] = desk.backups
@@ -334,6 +334,15 @@ def test_flags_that_do_not_go_together_are_refused(desk: Desk, arguments: list[s
     filled = [each.format(file=desk.book, mapping=desk.mapping) for each in arguments]
     assert desk.shell("export", "Products", *filled) == 64
     assert told in desk.shell.err
+
+
+def test_a_file_that_is_not_there_is_told_and_a_new_file_is_told_as_json(desk: Desk, tmp_path: Path) -> None:
+    new = tmp_path / "new.csv"
+    assert desk.shell("export", "Products", new, "--json") == 0
+    assert json.loads(desk.shell.out) == {"written": str(new), "elements": 3, "left_out": 0}
+    desk.book = tmp_path / "gone.xlsx"
+    assert desk.into() == 1
+    assert "there is no such file" in desk.shell.err
 
 
 def test_a_text_file_is_refused_with_the_way_out(desk: Desk) -> None:
