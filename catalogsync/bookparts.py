@@ -119,7 +119,12 @@ def is_date_format(code: str) -> bool:
 
 
 def calculated_on_load(book: bytes) -> bytes:
-    """The workbook part that asks for all formulas to be calculated when it is opened; nothing else changes in it."""
+    """The workbook part that asks for all formulas to be calculated when it is opened; nothing else changes in it.
+
+    One in UTF-16, which no spreadsheet program writes, stays as it is.
+    """
+    if b"\0" in book[:4]:
+        return book
     level, open_at = 0, {}
     found: tuple[int, bytes] | None = None
     behind = 0

@@ -351,7 +351,8 @@ class _Work:
         if not os.access(target, os.W_OK):
             raise UserError(f"{self.path}: may not be written; nothing was changed")
         written = outfile.written_beside(target, write)
-        return (self.path if written == target else written), (kept[0] if kept else None)
+        names = [file if self.path.is_symlink() else self.path.with_name(file.name) for file in (written, *kept)]
+        return (self.path if written == target else names[0]), (names[1] if kept else None)
 
     def _patched(self, tab: Tab, values: Mapping[Place, Value]) -> bytes:
         try:
