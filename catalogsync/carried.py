@@ -13,7 +13,7 @@ import binascii
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,13 +63,32 @@ def lines_of(
     is_part: bool = False,
 ) -> list[str]:
     """The cells of the tab, one below the other. `elements` has ``id`` and canonical text by column key."""
-    captions = {column.key: dict(column.field.enums) for column in columns if column.field and column.field.enums}
     about = {"account_id": account_id, "catalog_id": catalog_id, "made_at": made_at, "is_part": is_part}
     keys = list(dict.fromkeys(column.key for column in columns))
+    return _lines({**about, "captions": captions_of(columns)}, elements["id"], elements[keys])
+
+
+def captions_of(columns: Iterable[Column]) -> dict[str, dict[int, str]]:
+    """The captions of the options of columns, by column key and option id."""
+    return {column.key: dict(column.field.enums) for column in columns if column.field and column.field.enums}
+
+
+def lines_again(carried: Carried, changed: Iterable[tuple[int, str, str]], columns: Iterable[Column]) -> list[str]:
+    """The cells of the tab after cells of the workbook (element id, column key, canonical text) were taken anew."""
+    values = carried.values.copy()
+    for id_, key, text in changed:
+        if id_ in values.index and key in values:
+            values.at[id_, key] = text
+    about = {"account_id": carried.account_id, "catalog_id": carried.catalog_id, "made_at": carried.made_at}
+    captions = {**carried.captions, **captions_of(columns)}
+    return _lines({**about, "is_part": carried.is_part, "captions": captions}, values.index.to_series(), values)
+
+
+def _lines(about: Mapping[str, Any], ids: pd.Series, values: pd.DataFrame) -> list[str]:
     packer = zlib.compressobj(3)
     digest = hashlib.sha256()
     packed = []
-    for line in _json_lines(elements, {**about, "captions": captions, "keys": keys}, keys):
+    for line in _json_lines(about, ids, values):
         digest.update(line)
         packed.append(packer.compress(line))
     packed.append(packer.flush())
@@ -78,11 +97,12 @@ def lines_of(
     return [f"{_MAGIC} {digest.hexdigest()}", *pieces]
 
 
-def _json_lines(elements: pd.DataFrame, about: Mapping[str, Any], keys: Sequence[str]) -> Iterator[bytes]:
-    yield json.dumps(about).encode() + b"\n"
-    for start in range(0, len(elements), _BLOCK_ROWS):
-        block = elements.iloc[start : start + _BLOCK_ROWS]
-        yield json.dumps([block["id"].tolist(), *(block[name].tolist() for name in keys)]).encode() + b"\n"
+def _json_lines(about: Mapping[str, Any], ids: pd.Series, values: pd.DataFrame) -> Iterator[bytes]:
+    yield json.dumps({**about, "keys": [str(name) for name in values.columns]}).encode() + b"\n"
+    for start in range(0, len(values), _BLOCK_ROWS):
+        block = values.iloc[start : start + _BLOCK_ROWS]
+        some = ids.iloc[start : start + _BLOCK_ROWS].tolist()
+        yield json.dumps([some, *(block[name].tolist() for name in values.columns)]).encode() + b"\n"
 
 
 def values_in(lines: Sequence[str]) -> Carried:

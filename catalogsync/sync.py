@@ -140,19 +140,19 @@ def plan_of(
         prepare(schema)
     watch.step(f"Fetching {schema.catalog_name}", None)
     made_at = client.server_now_at()
-    elements = _fetch(client, journal, schema, tables.wanted_columns(mapping.columns), watch)
+    elements = fetch_elements(client, journal, schema, tables.wanted_columns(mapping.columns), watch)
     row_ids = desired.element_ids if export.name else desired.element_ids.iloc[:0]
     existing = tables.existing_table(elements, mapping, desired.seen, row_ids)
 
     def address(row: int) -> str:
-        return f"{_source(sheet)}{row}"
+        return f"{source_of(sheet)}{row}"
 
     stored, lack = bases.load(runs.base_path(journal, schema.account_id, schema.catalog_id, mapping.name, export.name))
     known, lack = export.base(stored, lack, desired.table, mapping)
     wanted, shared = tables.without_shared(desired, existing, address)
     met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     wanted, existing = met.desired, dataclasses.replace(existing, table=met.existing)
-    shared += _rekeyed(met, desired, address)
+    shared += rekeyed(met, desired, address)
     wanted, held_notes = exported.with_held_texts(wanted, existing.table, mapping)
     wanted, zeroless, meant = checks.without_lost_zeros(sheet, wanted, existing, mapping, desired.seen)
     wanted, nameless = tables.without_names(wanted, existing.table, address)
@@ -197,7 +197,7 @@ def plan_of(
         catalog_id=schema.catalog_id,
         catalog_name=schema.catalog_name,
         mapping=mapping.name,
-        source=_source(sheet),
+        source=source_of(sheet),
         made_at=made_at,
         changes=changes,
         columns=shown,
@@ -263,7 +263,9 @@ def sheet_warnings(sheet: Sheet, desired: tables.Desired, mapping: SheetMapping)
     yield from checks.garbled_texts(sheet, mapping.columns)
 
 
-def _fetch(client: Client, journal: Journal, schema: Schema, columns: tuple[Column, ...], watch: Watch) -> pd.DataFrame:
+def fetch_elements(
+    client: Client, journal: Journal, schema: Schema, columns: tuple[Column, ...], watch: Watch
+) -> pd.DataFrame:
     """All elements; the journal knows how many there were the last time, which spares a search for the end."""
     expected_rows = journal.element_count(schema.account_id, schema.catalog_id)
     elements = client.elements(schema, columns, expected_rows=expected_rows, progress=watch.count)
@@ -278,7 +280,7 @@ def schema_for(client: Client, catalog: Catalog, file: MappingFile | None) -> Sc
     return schema
 
 
-def _source(sheet: Sheet) -> str:
+def source_of(sheet: Sheet) -> str:
     name = name_of(sheet.path)
     return f"{name}!{sheet.tab}!row " if sheet.tab else f"{name}:"
 
@@ -350,7 +352,7 @@ def _without_base(mapping: SheetMapping, lack: str, options: PlanOptions) -> Ite
         yield f"{lack}: sheet and catalog are compared as they are{told}"
 
 
-def _rekeyed(met: threeway.Met, desired: tables.Desired, address: Callable[[int], str]) -> list[Problem]:
+def rekeyed(met: threeway.Met, desired: tables.Desired, address: Callable[[int], str]) -> list[Problem]:
     """Rows whose element lost its key in the CRM, or got one that does not identify it alone."""
     rows = desired.table["row"]
     return [
@@ -558,7 +560,7 @@ def export(
     conditions = filtering.parse_conditions(where, columns)
     watch.step(f"Fetching {catalog.name}", None)
     made_at = client.server_now_at()
-    elements = _fetch(client, journal, schema, columns, watch)
+    elements = fetch_elements(client, journal, schema, columns, watch)
     chosen = filtering.matching(elements, conditions)
     watch.step(f"Writing {path.name}", None)
     about = workbook.About(

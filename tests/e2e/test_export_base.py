@@ -257,6 +257,21 @@ def test_rows_of_an_export_that_come_back_in_a_result_workbook_are_rows_of_it_st
     assert [(each["kind"], each["column"]) for each in desk.plan()["clashes"]] == [("kept", "103")]
 
 
+def test_an_export_takes_the_crm_s_side_in_place_and_keeps_edits_that_were_not_sent(
+    desk: Desk, elsewhere: Callable[[], None]
+) -> None:
+    desk.set("001", "price", 12)
+    in_crm(desk, 501, {"Colour": "Blue"})
+    elsewhere()
+    assert desk.shell("export", "Products", "--into", desk.book, "-m", desk.mapping) == 0
+    assert [(row["code"], row["price"], row["colour"]) for row in desk.rows() if row["code"] == "001"] == [
+        ("001", 12, "Blue")
+    ]
+    assert (desk.changes(), clashes(desk)) == ([("update", 501, {"102": "12"})], [])
+    desk.set("001", "colour", "Red")
+    assert desk.changes() == [("update", 501, {"102": "12", "103": str(option(desk, "Red"))})]
+
+
 # --- what nobody touched is no problem -----------------------------------------------------------------------------
 
 
