@@ -31,6 +31,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
         "yamlfile",
         "outfile",
         "secretrefs",
+        "api.loopback",
         "api.dialect",
     ),
     (
@@ -46,7 +47,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
         "api.reading",
         "api.logins",
     ),
-    ("exported", "api.credentials", "api.v2_answers", "api.v4_options", "api.v4_fields"),
+    ("exported", "api.account", "api.credentials", "api.v2_answers", "api.v4_options", "api.v4_fields"),
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),
     ("mapping", "tables", "wording", "differ", "guards", "workbook", "journal", "api.v4", "api.transport", "api.auth"),

@@ -84,6 +84,10 @@ class Client:
         """What the dialect declares."""
         return self._dialect.capabilities
 
+    def send(self, request: Request) -> Response:
+        """Send a request that is no dialect's conversation. Raises ApiError."""
+        return self._send(request)
+
     def _send(self, request: Request) -> Response:
         with self._counting:
             self.requests_sent += 1

@@ -163,17 +163,38 @@ def _replace(path: Path, text: str) -> None:
             os.close(folder)
 
 
+def replace_login(login: Login) -> Path:
+    """Keep a new login in place of what there was, damaged or not. Where it is kept."""
+    path = path_of(login.url)
+    with locked(path):
+        before = settings_of(login.url)
+        save(login, path)
+        if before is not None and before.in_keyring and not login.in_keyring:
+            _forget_tokens(before)
+    return path
+
+
+def settings_of(url: str) -> Login | None:
+    """The stored login of an address without its tokens where these are in the keyring; None where none can be read."""
+    with suppress(NoAccount):
+        return _read(path_of(url))
+    return None
+
+
+def _forget_tokens(login: Login) -> None:
+    for kind in ("access", "refresh"):
+        secretrefs.keyring_forget(_entry(login.url, kind))
+
+
 def forget(url: str) -> bool:
     """Remove a login, its tokens included. Whether there was one."""
     path = path_of(url)
     if not path.exists():
         return False
     with locked(path):
-        with suppress(NoAccount):  # what is damaged is removed, too
-            login = _read(path)
-            if login is not None and login.in_keyring:
-                for kind in ("access", "refresh"):
-                    secretrefs.keyring_forget(_entry(login.url, kind))
+        login = settings_of(url)  # what is damaged is removed, too
+        if login is not None and login.in_keyring:
+            _forget_tokens(login)
         path.unlink(missing_ok=True)
     return True
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from catalogsync import secretrefs
 from catalogsync.api import logins
@@ -15,7 +15,7 @@ from catalogsync.api.auth import LOOPBACK, Account
 from catalogsync.api.dialect import Request, Response
 from catalogsync.api.logins import Login
 from catalogsync.api.transport import HttpTransport, RateLimited, Retrying, Transport, turns_file
-from catalogsync.errors import ApiError, InDoubt, Temporary, UnexpectedAnswer, UserError
+from catalogsync.errors import ApiError, InDoubt, NoAccount, Temporary, UnexpectedAnswer, UserError
 
 TOKEN_PATH = "/oauth2/access_token"  # noqa: S105  # an address
 
@@ -138,3 +138,27 @@ def _pair(response: Response) -> Pair:
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
             raise UnexpectedAnswer("the answer holds no pair of tokens", status=response.status)
     return Pair(str(access_token), str(refresh_token), lifetime_s if isinstance(lifetime_s, int) else 0)
+
+
+def code_of(query: Mapping[str, str], url: str) -> str:
+    """The code that the browser brings back: of a consent to this account, and to no other one.
+
+    `query` has ``code``, ``referer`` (the account's host), or ``error``. Raises NoAccount.
+    """
+    if error := query.get("error"):
+        raise NoAccount(f"the integration was not let in ({error[:100]}); log in again to be asked again")
+    referer, host = query.get("referer", "").lower(), urlsplit(url).netloc.lower()
+    if referer and referer != host:
+        raise NoAccount(f"the integration was let into {referer[:100]}, and the login is for {host}; nothing was kept")
+    return secretrefs.usable(query.get("code", ""), "the code")
+
+
+def pasted_code(text: str, state: str, url: str) -> str:
+    """The code out of what a person pasted: the code itself, or the whole address that the browser was sent to."""
+    text = text.strip()
+    if "code=" not in text and "error=" not in text:
+        return secretrefs.usable(text, "the code")
+    query = dict(parse_qsl(urlsplit(text).query, keep_blank_values=True))
+    if query.get("state") != state:
+        raise NoAccount("this address belongs to another login; open the one that was printed just now")
+    return code_of(query, url)
