@@ -57,7 +57,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("runs", "undoing"),
     ("stale",),
     ("sync", "reviewing"),
-    ("validating", "proposing"),
+    ("validating", "doctor", "proposing"),
     ("cli",),
     ("__main__",),
 )

@@ -134,7 +134,7 @@ class HttpTransport:
     def _checked(self, request: Request, answer: requests.Response) -> Response:
         status = answer.status_code
         if 200 <= status < 300:
-            return Response(status, self._body(request, answer), answer.headers)
+            return Response(status, self._body(request, answer), answer.headers, answer.elapsed.total_seconds())
         told = _told(answer, self._credentials.secrets())
         where = f"{request.method} {request.path}"
         if 300 <= status < 400:

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "catalogs": ("catalogs", "List, add, update and delete the lists themselves."),
     "fields": ("fields", "Show a catalog's custom fields, types and options."),
     "login": ("login", "Log in to an account, or check its long-lived token."),
+    "doctor": ("doctor", "Tell what is wrong with an account, and what to do."),
     "emulator": ("emulator", "Run the emulator as a server of its own."),
 }
 """Every command: the module it lives in, and its line in the overview."""
