@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,9 @@ from filelock import FileLock, Timeout
 from catalogsync import secretrefs
 from catalogsync.errors import CatalogBusy, NoAccount
 from catalogsync.state import state_folder
+
+IN_USE_TRIES = 100
+IN_USE_S = 0.05
 
 LOCK_S = 300.0
 """A refresh is done long before: it may take three requests that are not answered."""
@@ -152,7 +156,7 @@ def _replace(path: Path, text: str) -> None:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
+        _put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     if hasattr(os, "O_DIRECTORY"):
@@ -161,6 +165,17 @@ def _replace(path: Path, text: str) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Replace a file. On Windows that is refused while somebody reads it, which does not take long."""
+    for _ in range(IN_USE_TRIES):
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError:
+            time.sleep(IN_USE_S)
+    temporary.replace(path)
 
 
 def replace_login(login: Login) -> Path:

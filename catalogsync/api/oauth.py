@@ -30,6 +30,10 @@ PAGES = {
 """Where a person lets an integration in, by the end of the account's address."""
 
 
+ANSWER_S = 30.0
+"""How long the token endpoint may take."""
+
+
 class GrantLost(UserError):
     """A grant works once, and the answer to its use was lost: only a person can log in again."""
 
@@ -104,7 +108,7 @@ def exchange(login: Login, grant_type: str, grant: str, environment: Mapping[str
     }
     account = Account(login.url, "")
     secrets = tuple(filter(None, (secret, grant, login.access_token, login.refresh_token)))
-    transport: Transport = HttpTransport(account, credentials=_NoToken(secrets, login.url))
+    transport: Transport = HttpTransport(account, credentials=_NoToken(secrets, login.url), read_timeout_s=ANSWER_S)
     if rps:
         transport = RateLimited(transport, turns_file=turns_file(login.url), rps=rps)
     transport = Retrying(transport, attempts=SENDINGS)

@@ -54,6 +54,7 @@ def renew(path: Path, pair_id: str, rps: float) -> tuple[str, str]:
 
 
 def _renewed(login: Login, path: Path, rps: float) -> tuple[str, str]:
+    logins.save(login, path)  # a full disk or a locked keyring is found while there is nothing to lose
     try:
         pair = exchange(login, "refresh_token", login.refresh_token, os.environ, rps=rps)
     except GrantLost:

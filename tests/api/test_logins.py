@@ -59,6 +59,25 @@ def test_a_save_that_fails_leaves_the_old_pair(monkeypatch: pytest.MonkeyPatch) 
     assert [each.name for each in path.parent.iterdir()] == ["acme.kommo.com.json"]
 
 
+def test_a_file_that_somebody_reads_just_now_is_replaced_a_little_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Windows does, done here by hand."""
+    path, replace_ = logins.path_of(URL), Path.replace
+    refusals = [PermissionError(13, "in use")] * 3
+
+    def refused(self: Path, target: Path) -> Path:
+        if refusals:
+            raise refusals.pop()
+        return replace_(self, target)
+
+    monkeypatch.setattr(Path, "replace", refused)
+    monkeypatch.setattr(logins, "IN_USE_S", 0)
+    logins.save(LOGIN, path)
+    assert logins.load(URL) == LOGIN
+    refusals += [PermissionError(13, "in use")] * 1000
+    with pytest.raises(NoAccount, match="the login cannot be kept"):
+        logins.save(LOGIN, path)
+
+
 @pytest.mark.parametrize("name", ["url", "access_token", "obtained_at", "is_used_up"])
 @pytest.mark.parametrize("value", [None, [], 1.5])
 def test_a_file_that_is_damaged_is_told_and_not_repeated(name: str, value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import Literal, get_args
 
 import pytest
 
-from catalogsync.api import logins
+from catalogsync.api import logins, refreshing
 from catalogsync.api.auth import Account, account_from
 from catalogsync.api.credentials import Stored
 from catalogsync.api.dialect import Request
@@ -226,6 +227,23 @@ def test_a_damaged_store_says_so_and_a_run_under_way_ends_with_7(emulator: Emula
     with pytest.raises(Unauthorized, match="the stored login is damaged"):
         session.send()
     assert refreshes(emulator) == []
+
+
+def test_a_store_that_cannot_be_written_is_found_before_the_refresh_token_is_used(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = login_of(emulator)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = logins.path_of(emulator.url)
+    words = f"{path}: the login cannot be kept (No space left on device)"
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        assert refreshing.renew(path, login.pair_id, 0) == ("refused", words)
+    assert refreshes(emulator) == []
+    assert json.loads(path.read_text("utf-8"))["refresh_token"] == login.refresh_token
 
 
 def test_a_login_that_was_removed_under_a_run_ends_it(emulator: Emulator) -> None:
