@@ -34,10 +34,8 @@ ANSWER_S = 30.0
 """How long the token endpoint may take."""
 
 
-class GrantLost(UserError):
+class GrantLost(NoAccount):
     """A grant works once, and the answer to its use was lost: only a person can log in again."""
-
-    exit_code = 7
 
 
 @dataclass(frozen=True, slots=True)

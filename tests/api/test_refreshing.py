@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 import pytest
 
-from catalogsync.api import logins, refreshing
+from catalogsync.api import credentials, logins, refreshing
 from catalogsync.api.auth import Account, account_from
 from catalogsync.api.credentials import Stored
 from catalogsync.api.dialect import Request
@@ -94,11 +94,14 @@ def test_a_refused_token_is_renewed_and_the_request_is_sent_once_more(emulator: 
     assert emulator.store.count(CATALOG_ID) == (request_ is WRITE)
 
 
-def test_a_token_that_another_process_renewed_is_taken_from_the_store(emulator: Emulator) -> None:
+def test_a_token_that_another_process_renewed_is_taken_from_the_store(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     login_of(emulator)
     late = Session(emulator)
     revoke(emulator)
     assert Session(emulator).send() == 200
+    monkeypatch.setattr(credentials, "_detached", lambda *_: pytest.fail("a process for nothing"))
     assert late.send() == 200
     assert refreshes(emulator) == [200]
 
