@@ -43,6 +43,22 @@ def exclusive(folder: Path, account_id: int, catalog_id: int) -> Iterator[None]:
         lock.release()
 
 
+def owners(folder: Path) -> list[tuple[str, str, bool]]:
+    """Who noted that it writes to a catalog: ``ACCOUNT-CATALOG``, who, and whether its lock is really held."""
+    found = []
+    for owner in sorted((folder / "locks").glob("*.owner.json")):
+        name = owner.name.removesuffix(".owner.json")
+        lock = FileLock(owner.with_name(f"{name}.lock"), timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            found.append((name, _told(owner), True))
+        else:
+            found.append((name, _told(owner), False))
+            lock.release()
+    return found
+
+
 def _command() -> str:
     """The command's name only: arguments are nobody else's business."""
     return sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else Path(sys.argv[0]).name

@@ -9,19 +9,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import pandas as pd
 
 from catalogsync.api import v4_fields, v4_options
 from catalogsync.api.auth import Account
 from catalogsync.api.dialect import Batch, Capabilities, Dialect, Flow, Page, Reading, Request, Response, Since
-from catalogsync.api.transport import CEILING_RPS, HttpTransport, RateLimited, Retrying, Transport
+from catalogsync.api.transport import (
+    CEILING_RPS,
+    Authorized,
+    HttpTransport,
+    RateLimited,
+    Retrying,
+    Transport,
+    credentials_of,
+    turns_file,
+)
 from catalogsync.api.v2 import V2
 from catalogsync.api.v4 import V4
 from catalogsync.errors import Refused, UnexpectedAnswer, UserError
 from catalogsync.model import Catalog, Change, Column, NewField, Result, Schema
-from catalogsync.state import state_folder
 
 DIALECTS: Mapping[str, type[V2] | type[V4]] = {"v2": V2, "v4": V4}
 
@@ -34,19 +41,22 @@ of half a second."""
 Progress = Callable[[int], None]
 
 
-def connect(account: Account, *, rps: float = CEILING_RPS, on_wait: Callable[[str], None] | None = None) -> Client:
-    """A client for an account. `rps` is the ceiling of requests per second, 0 for none."""
-    transport: Transport = HttpTransport(account)
+def connect(
+    account: Account,
+    *,
+    rps: float = CEILING_RPS,
+    on_wait: Callable[[str], None] | None = None,
+    on_notice: Callable[[str], None] | None = None,
+) -> Client:
+    """A client for an account. `rps` is the ceiling of requests per second, 0 for none.
+
+    `on_wait` hears why a request is sent again, `on_notice` what a person should do soon about the login.
+    """
+    credentials = credentials_of(account, rps=rps, on_notice=on_notice)
+    transport: Transport = HttpTransport(account, credentials=credentials)
     if rps:
-        turns_file = state_folder() / "rate" / f"{_file_name(account.url)}.sqlite"
-        transport = RateLimited(transport, turns_file=turns_file, rps=rps)
-    return Client(DIALECTS[account.api](), Retrying(transport, on_wait=on_wait))
-
-
-def _file_name(url: str) -> str:
-    """The host only: emulators on this machine share one bucket, whatever their port."""
-    host = urlsplit(url).hostname or ""
-    return "".join(char if char.isalnum() or char in ".-" else "_" for char in host)
+        transport = RateLimited(transport, turns_file=turns_file(account.url), rps=rps)
+    return Client(DIALECTS[account.api](), Retrying(Authorized(transport, credentials), on_wait=on_wait))
 
 
 class Client:
@@ -73,6 +83,10 @@ class Client:
     def capabilities(self) -> Capabilities:
         """What the dialect declares."""
         return self._dialect.capabilities
+
+    def send(self, request: Request) -> Response:
+        """Send a request that is no dialect's conversation. Raises ApiError."""
+        return self._send(request)
 
     def _send(self, request: Request) -> Response:
         with self._counting:

@@ -25,11 +25,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer as a value. `json` is None where the body is empty or no JSON."""
+    """One answer as a value. `json` is None where the body is empty or no JSON; `elapsed_s` until its headers came."""
 
     status: int
     json: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    elapsed_s: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Transport: one method, `send`. Rate limit and retry each wrap it.
 
-``Retrying(RateLimited(HttpTransport(...)))``: retry stands outside the limiter, so that a repeated request
-waits its turn like any other.
+``Retrying(Authorized(RateLimited(HttpTransport(...))))``: retry stands outside the limiter, so that a repeated request
+waits its turn like any other; so does what is sent again with another token.
 
 What a lost or bad answer means depends on the request. One that may be sent twice is Temporary. One that
 may not (`is_repeatable` false: it adds, updates or deletes) is InDoubt, unless the server certainly did not
@@ -14,7 +14,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -28,9 +28,11 @@ from requests.auth import AuthBase
 
 from catalogsync import __version__
 from catalogsync.api.auth import LOOPBACK, Account
+from catalogsync.api.credentials import Credentials, Fixed, Notice, Stored
 from catalogsync.api.dialect import Request, Response
 from catalogsync.api.wire import whole_text
 from catalogsync.errors import InDoubt, Refused, Temporary, Unauthorized, UnexpectedAnswer
+from catalogsync.state import state_folder
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
@@ -65,23 +67,33 @@ _HALF_PAIRS = (b"\\ud", b"\\uD", b"\xed")
 class _Bearer(AuthBase):
     """The token as a header, set by an auth object so that no .netrc entry replaces it."""
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        if token := self._credentials.token():
+            request.headers["Authorization"] = f"Bearer {token}"
         return request
+
+
+def credentials_of(account: Account, *, rps: float = 0, on_notice: Notice | None = None) -> Credentials:
+    """Where the account's token comes from. `rps` and `on_notice` are those of `Stored`."""
+    if account.login is not None:
+        return Stored(account.login, rps=rps, on_notice=on_notice)
+    return Fixed(account.token)
 
 
 class HttpTransport:
     """Requests over a socket, as one account."""
 
-    def __init__(self, account: Account, *, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+    def __init__(
+        self, account: Account, *, credentials: Credentials | None = None, read_timeout_s: float = READ_TIMEOUT_S
+    ) -> None:
         self._url = account.url
         self._timeouts_s = (CONNECT_TIMEOUT_S, read_timeout_s)
         self._session = requests.Session()
-        self._token = account.token
-        self._session.auth = _Bearer(account.token)
+        self._credentials = credentials or credentials_of(account)
+        self._session.auth = _Bearer(self._credentials)
         if urlsplit(account.url).hostname in LOOPBACK:
             self._session.trust_env = False  # no proxy can reach this machine's own server
         for scheme in ("http://", "https://"):
@@ -127,15 +139,15 @@ class HttpTransport:
     def _checked(self, request: Request, answer: requests.Response) -> Response:
         status = answer.status_code
         if 200 <= status < 300:
-            return Response(status, self._body(request, answer), answer.headers)
-        told = _told(answer, self._token)
+            return Response(status, self._body(request, answer), answer.headers, answer.elapsed.total_seconds())
+        told = _told(answer, self._credentials.secrets())
         where = f"{request.method} {request.path}"
         if 300 <= status < 400:
             raise UnexpectedAnswer(
                 f"the account answers at another address: {_host(answer)}; set CATALOGSYNC_URL", status=status
             )
         if status == 401:
-            raise Unauthorized(f"the token is not accepted ({told}); make a new one in the account", status=status)
+            raise Unauthorized(self._credentials.refusal(told), status=status)
         if status == 402:
             raise Temporary(f"the account's subscription is reported as ended ({told})", status=status)
         if status == 403:
@@ -144,9 +156,8 @@ class HttpTransport:
             raise _TooFast(f"too many requests ({told})", status=status, wait_s=_retry_after_s(answer))
         if status >= 500 or (status == 404 and _is_html(answer) and request.is_repeatable):
             raise self._lost(request, f"{where}: server error {status} ({told})", status)
-        raise Refused(
-            f"{where}: refused with {status} ({told})", status=status, body=_json_or_none(answer, self._token)
-        )
+        body = _json_or_none(answer, self._credentials.secrets())
+        raise Refused(f"{where}: refused with {status} ({told})", status=status, body=body)
 
     def _body(self, request: Request, answer: requests.Response) -> Any:
         """The answer's JSON. To a read only 204 says that there is nothing (notes 3): a 200 without a body lost it."""
@@ -221,24 +232,26 @@ class _Title(HTMLParser):
             self.text, self._inside = " ".join(data.split()), False
 
 
-def _without_token(answer: requests.Response, token: str) -> str:
+def _without(answer: requests.Response, secrets: Sequence[str]) -> str:
     content = answer.content.decode("utf-8", "replace")
-    return content.replace(token, "…") if token else content
+    for secret in secrets:
+        content = content.replace(secret, "…")
+    return content
 
 
-def _json_or_none(answer: requests.Response, token: str) -> Any:
+def _json_or_none(answer: requests.Response, secrets: Sequence[str]) -> Any:
     try:
-        return json.loads(_without_token(answer, token))
+        return json.loads(_without(answer, secrets))
     except ValueError:
         return None
 
 
-def _told(answer: requests.Response, token: str) -> str:
+def _told(answer: requests.Response, secrets: Sequence[str]) -> str:
     """What an error answer says, in a line: problem+json, the legacy body, or an HTML page's title (notes 3.3).
 
     A token that the server repeats is left out (law 12).
     """
-    content = _without_token(answer, token)
+    content = _without(answer, secrets)
     if _is_html(answer):
         page = _Title()
         page.feed(content[:4000])
@@ -272,6 +285,39 @@ def _retry_after_s(answer: requests.Response) -> float | None:
     """`Retry-After` in seconds, honoured where present; the vendor documents none (notes 3.2)."""
     text = answer.headers.get("Retry-After", "")
     return min(float(text), 120.0) if text.isdigit() else None
+
+
+class Authorized:
+    """Renews the token in time, and sends once more what was refused for the token alone.
+
+    A 401 was certainly not processed, so this holds for writes, too.
+    """
+
+    def __init__(self, inner: Transport, credentials: Credentials) -> None:
+        self._inner = inner
+        self._credentials = credentials
+
+    def send(self, request: Request) -> Response:
+        """Send; once more with another token. Raises Temporary where there may be one later."""
+        self._credentials.keep_fresh()
+        token = self._credentials.token()
+        try:
+            return self._inner.send(request)
+        except Unauthorized as error:
+            if error.status != 401 or not self._credentials.renewed(token):
+                raise
+        return self._inner.send(request)
+
+    def close(self) -> None:
+        """Close what is wrapped."""
+        self._inner.close()
+
+
+def turns_file(url: str) -> Path:
+    """Where the turns of an account are kept, by its host only: emulators on this machine share one bucket."""
+    host = urlsplit(url).hostname or ""
+    name = "".join(char if char.isalnum() or char in ".-" else "_" for char in host)
+    return state_folder() / "rate" / f"{name}.sqlite"
 
 
 class RateLimited:

@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "undo": ("undo", "Take a run back."),
     "catalogs": ("catalogs", "List, add, update and delete the lists themselves."),
     "fields": ("fields", "Show a catalog's custom fields, types and options."),
+    "login": ("login", "Log in to an account, or check its long-lived token."),
+    "doctor": ("doctor", "Tell what is wrong with an account, and what to do."),
     "emulator": ("emulator", "Run the emulator as a server of its own."),
 }
 """Every command: the module it lives in, and its line in the overview."""
@@ -69,7 +71,7 @@ class _LazyGroup(click.Group):
 def cli() -> None:
     """Makes a Kommo/amoCRM catalog say what a product sheet says.
 
-    The account is set in the environment: CATALOGSYNC_URL and CATALOGSYNC_TOKEN.
+    The account is set in the environment: CATALOGSYNC_URL and CATALOGSYNC_TOKEN, or `catalogsync login`.
     CATALOGSYNC_URL=emulator tries everything without an account.
     """
 

@@ -172,7 +172,7 @@ def connected(*, rps: float) -> Iterator[Client]:
 
     account = account_from(os.environ)
     if account.url != EMULATOR:
-        with connect(account, rps=rps, on_wait=_say_waiting) as client:
+        with connect(account, rps=rps, on_wait=_say_waiting, on_notice=_notice) as client:
             yield client
         return
     from catalogsync.cli.bundled import bundled
@@ -251,6 +251,10 @@ def run_of(journal: Journal, run_id: int) -> Run:
     if run is None:
         raise UserError(f"there is no run {run_id}; `catalogsync history` lists them")
     return run
+
+
+def _notice(words: str) -> None:
+    say(f"warning: {printable(words)}")
 
 
 def _say_waiting(reason: str) -> None:

@@ -1,5 +1,7 @@
 """``POST /oauth2/access_token``: a code or a refresh token becomes a pair of tokens (api notes 2).
 
+``GET /oauth`` is the page where somebody lets an integration in: here everybody does so at once.
+
 A code is good for 20 minutes and an access token for 24 hours by the server's clock; a refresh token
 works once, within three months. Long-lived tokens, which need none of this, are those of the store.
 """
@@ -10,12 +12,14 @@ import base64
 import json
 import secrets
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from catalogsync.emulator.forms import read_form
 from catalogsync.emulator.store import Store
 from catalogsync.emulator.wire import Answer, Api, Call, Refused, allowing, as_json, problem
 
 PATH = "/oauth2/access_token"
+PAGE = "/oauth"
 CODE_S = 20 * 60
 ACCESS_S = 24 * 60 * 60
 REFRESH_S = 90 * ACCESS_S
@@ -65,6 +69,27 @@ def answer(api: Api, call: Call) -> Answer:
             "refresh_token": issue(api.store, "refresh_token", api.now()),
         }
     return as_json(200, pair, "application/json")
+
+
+def let_in(api: Api, call: Call) -> Answer:
+    """The page of consent: on to the integration's address with ``code``, ``state``, ``referer``, ``client_id``.
+
+    An integration that the seed does not name may say its address itself (``redirect_uri``).
+    """
+    if call.method != "GET":
+        return allowing(["GET"], problem(405, "Only GET is supported"))
+    known = client(api.store)
+    client_id, state = call.argument("client_id") or "", call.argument("state") or ""
+    redirect_uri = known.get("redirect_uri") or call.argument("redirect_uri") or ""
+    if not client_id or known.get("client_id", client_id) != client_id:
+        return problem(400, "Not the integration's: client_id")
+    is_plain = redirect_uri.isascii() and redirect_uri.isprintable()
+    if not is_plain or urlsplit(redirect_uri).scheme not in ("http", "https"):
+        return problem(400, "Required parameter missing: redirect_uri")
+    told = {"code": issue(api.store, "code", api.now()), "state": state, "referer": urlsplit(call.base).netloc}
+    query = urlencode({**told, "client_id": client_id, "platform": "1"})
+    joint = "&" if urlsplit(redirect_uri).query else "?"
+    return Answer(302, headers=(("Location", f"{redirect_uri}{joint}{query}"),))
 
 
 def client(store: Store) -> dict[str, str]:

@@ -310,6 +310,8 @@ class Emulator:
     def _handle(self, call: Call, token: str, now: Callable[[], int]) -> Answer:
         if call.path == oauth.PATH:
             return oauth.answer(Api(self.running.store, self.knobs, now), call)
+        if call.path == oauth.PAGE:
+            return oauth.let_in(Api(self.running.store, self.knobs, now), call)
         if token not in self.running.store.tokens() and not oauth.lets_in(self.running.store, token, now()):
             return problem(401, "Token is missing, expired or revoked")
         by_method = ROUTES.get(call.path)

@@ -68,6 +68,7 @@ def test_no_account_names_the_ways_out_and_exits_7() -> None:
     assert str(caught.value) == (
         "no account is set. Ways out:\n"
         "  CATALOGSYNC_URL=https://YOUR-ACCOUNT.kommo.com and CATALOGSYNC_TOKEN=… in the environment\n"
+        "  catalogsync login --url https://YOUR-ACCOUNT.kommo.com, then CATALOGSYNC_URL alone\n"
         "  CATALOGSYNC_URL=emulator to try everything on the embedded emulator\n"
         "  catalogsync demo to watch the main job first"
     )
@@ -75,7 +76,12 @@ def test_no_account_names_the_ways_out_and_exits_7() -> None:
 
 
 def test_an_address_without_a_token_is_no_account() -> None:
-    words = "CATALOGSYNC_URL is set, CATALOGSYNC_TOKEN is not: put the account's long-lived token there"
+    words = (
+        "CATALOGSYNC_URL is set, CATALOGSYNC_TOKEN is not, and there is no login for https://acme.kommo.com."
+        " Ways out:\n"
+        "  CATALOGSYNC_TOKEN=… with the account's long-lived token, or file:PATH or keyring:NAME where it is kept\n"
+        "  catalogsync login --url https://acme.kommo.com"
+    )
     assert _refusal(URL="https://acme.kommo.com") == words
     assert _refusal(URL="https://acme.kommo.com", TOKEN="  ") == words
 
