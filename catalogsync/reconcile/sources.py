@@ -1,0 +1,55 @@
+"""Where a job's sheet comes from: a file, the newest match of a pattern, a watched folder, a web address, and others.
+
+found      what every kind has in common
+copies     copies in the state folder, held by a turn
+whole      files that somebody may be writing
+files, inbox, fetching, remote    the kinds
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from catalogsync.reconcile.copies import Shelf
+from catalogsync.reconcile.fetching import WebSource
+from catalogsync.reconcile.files import FileSource, local_path
+from catalogsync.reconcile.found import Clock, Found, Pending, Source
+from catalogsync.reconcile.inbox import WatchedFolder
+from catalogsync.reconcile.remote import RemoteSource
+from catalogsync.reconcile.state import Memory
+from catalogsync.state import state_folder
+
+__all__ = ["Found", "Pending", "Source", "source_of"]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+(?:::[A-Za-z0-9+.-]+)*)://")  # C:\ has one letter, and is a path
+
+
+def source_of(
+    sheet: str,
+    folder: Path,
+    memory: Memory,
+    scope: str,
+    *,
+    state: Path | None = None,
+    now: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Source:
+    """The source that `sheet` of a job names. Nothing is looked at yet.
+
+    `folder` is the project file's, which paths are relative to; `scope` stands for the job (`scope_of`); copies lie in
+    `state`, the state folder. `now` gives Unix seconds. Raises UserError where an address can never do.
+    """
+    shelf = Shelf(state_folder() if state is None else state, scope)
+    clock = Clock(now, sleep)
+    scheme = _SCHEME.match(sheet)
+    if scheme and scheme[1].lower() in {"http", "https"}:
+        return WebSource(sheet, memory, scope, shelf, clock)
+    if scheme:
+        return RemoteSource(sheet, shelf, clock)
+    path = local_path(sheet.rstrip("/\\") or sheet, folder)
+    if sheet.endswith(("/", "\\")) or path.is_dir():
+        return WatchedFolder(path, folder, memory, scope, shelf, clock)
+    return FileSource(sheet, folder, shelf, clock)
