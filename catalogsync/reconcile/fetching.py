@@ -111,6 +111,7 @@ class WebSource:
             if answer.status_code not in _REDIRECTS or not target:
                 return self._checked(answer)
             answer.close()
+            session.close()  # its connections: the server may hang up just before the next request; cookies stay
             address = self._redirected(address, target)
         raise UserError(f"{self._name}: more than {MOST_REDIRECTS} redirects")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from catalogsync.errors import SheetError, Temporary, UserError
 from catalogsync.reader import limits, read_sheet
 from catalogsync.reconcile import whole
-from catalogsync.reconcile.copies import KEPT_S, Shelf, local_name
+from catalogsync.reconcile.copies import KEPT_S, Shelf, local_name, pieces_of
 from catalogsync.reconcile.found import newest
 from tests.reconcile.sourcing import CSV, FakeClock, Job, workbook_bytes
 
@@ -199,7 +199,7 @@ def test_a_file_that_changes_while_it_is_copied_is_copied_again(
 ) -> None:
     job = Job(tmp_path, "prices.csv")
     path = job.put("prices.csv")
-    pieces_of, writes = whole.pieces_of, [b"SKU,Price\nA-1,10\nA-2,20\n"]
+    writes = [b"SKU,Price\nA-1,10\nA-2,20\n"]
 
     def disturbed(source: Path) -> list[bytes]:  # no clock passes while a file is copied, so nothing else can disturb
         pieces = list(pieces_of(source))
