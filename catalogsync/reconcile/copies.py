@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -24,6 +24,7 @@ KEPT_S = 30 * 86_400.0
 """How long a downloaded sheet that no job asks for any more is kept."""
 
 _LONGEST_NAME = 100
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # whatever the folder, on Windows
 
 
 class Shelf:
@@ -46,10 +47,10 @@ class Shelf:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._clean(now)
             lock.acquire()
+            folder.mkdir(mode=0o700)
         except OSError as error:
             raise not_stored(self._folder, error) from None
         try:
-            folder.mkdir(mode=0o700)
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -76,8 +77,9 @@ class Shelf:
                 continue
             _lock_of(folder).unlink(missing_ok=True)
         for kept in self._all.glob("*/kept*"):
-            if kept.stat().st_mtime < now - KEPT_S:
-                kept.unlink(missing_ok=True)
+            with suppress(OSError):  # gone, or in use: another turn is at it
+                if kept.stat().st_mtime < now - KEPT_S:
+                    kept.unlink()
 
 
 def _lock_of(folder: Path) -> Path:
@@ -132,4 +134,4 @@ def local_name(name: str) -> str:
     stem, dot, ending = clean.rpartition(".")
     if len(clean) > _LONGEST_NAME:
         clean = f"{stem[: _LONGEST_NAME - 10]}{dot}{ending[:9]}" if dot else clean[:_LONGEST_NAME]
-    return clean or "sheet"
+    return f"_{clean}" if _DEVICES.fullmatch(clean) else clean or "sheet"

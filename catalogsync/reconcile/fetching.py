@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -31,9 +32,10 @@ MOST_FETCH_S = 900.0
 
 MOST_REDIRECTS = 5
 _PIECE_BYTES = 1 << 16
+_SURE_AFTER_S = 2
 _REDIRECTS = {301, 302, 303, 307, 308}
 _LATER = {408, 425, 429}
-_HTML = (b"<!doctype html", b"<html", b"<head", b"<body")
+_HTML = tuple(b"<" + tag for tag in b"!doctype html,html,head,body,meta,script,style,table,!--".split(b","))
 
 _LOGIN = (
     "Put it into the file .netrc of your home folder (_netrc on Windows; NETRC names another one), as in: "
@@ -97,9 +99,8 @@ class WebSource:
             copy = into / "new" / name
             digest = self._stored(answer, copy)
             address = _digest(str(answer.url))
-        self._keep(
-            _Known(address, answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", ""), name, digest), copy
-        )
+        etag, modified = answer.headers.get("ETag", ""), _lasting_date(answer.headers)
+        self._keep(_Known(address, etag, modified, name, digest), copy)
         return Found(self._name, copy, digest)
 
     def _answer(self, session: requests.Session, known: _Known | None) -> requests.Response:
@@ -242,6 +243,16 @@ def _session() -> requests.Session:
 
 def _digest(address: str) -> str:
     return hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _lasting_date(headers: Mapping[str, str]) -> str:
+    """``Last-Modified``, unless it is of this second, in which the file may change once more (RFC 9110, 8.8.2.2)."""
+    modified = headers.get("Last-Modified", "")
+    try:
+        age_s = (parsedate_to_datetime(headers.get("Date", "")) - parsedate_to_datetime(modified)).total_seconds()
+    except (ValueError, TypeError):
+        return ""
+    return modified if age_s >= _SURE_AFTER_S else ""
 
 
 def _file_name(answer: requests.Response) -> str:

@@ -62,7 +62,9 @@ class WatchedFolder:
                 if remembered.get(path.name, ("", False))[0] == copy.digest:
                     del copies[path]
                     is_good = remembered[path.name][1]
-                    if not self._put_away(copy, self._free_name(copy, is_good=is_good), is_good=is_good):
+                    folder = self._folder_for(is_good=is_good)
+                    target = folder / f"{self._free_stem(folder, path)}{path.suffix}"
+                    if not self._put_away(copy, target, is_good=is_good):
                         left[path] = (
                             f"{paths[path]}: was processed, and cannot be moved away; is it open in another program?"
                         )
@@ -77,36 +79,47 @@ class WatchedFolder:
         again to move it. Where it changed since, the copy that was processed is put there, and the sheet comes again.
         """
         copy = self._held[found.path]
-        target = self._free_name(copy, is_good=is_good)
-        beside = target.with_name(f"{target.stem}-result{result.suffix}") if result else None
-        if result and beside:  # first, so that a sheet that lies there has its result beside it
+        folder = self._folder_for(is_good=is_good)
+        stem = self._free_stem(folder, copy.path, f"-result{result.suffix}" if result else "")
+        files = []
+        if result:  # first, so that a sheet that lies there has its result beside it
+            beside = folder / f"{stem}-result{result.suffix}"
             try:
-                target.parent.mkdir(exist_ok=True)
+                folder.mkdir(exist_ok=True)
                 move(result, beside)
+                files = [beside]
             except (OSError, UserError):
-                beside = result
-        moved = self._put_away(copy, target, is_good=is_good)
-        return ((target,) if moved else ()) + ((beside,) if beside else ())
+                files = [result]
+        target = folder / f"{stem}{copy.path.suffix}"
+        return (target, *files) if self._put_away(copy, target, is_good=is_good) else tuple(files)
 
     def _put_away(self, copy: Copy, target: Path, *, is_good: bool) -> bool:
+        """Move what was processed out of the way; whether it could be. Remembers it otherwise."""
         now = look_at(copy.path)
         is_same = isinstance(now, Look) and now.facts == copy.look.facts
         try:
             target.parent.mkdir(exist_ok=True)
-            move(copy.path if is_same else copy.copy, target)
+            if is_same and not copy.path.is_symlink():
+                move(copy.path, target)
+            else:
+                copy_to(copy.copy, target)
+                if is_same:  # a link, which would lead nowhere from there
+                    copy.path.unlink()
         except (OSError, UserError):
             self._stuck.add(copy.path.name, copy.digest, is_good=is_good, at=self._clock.now())
             return False
         self._stuck.forget(copy.path.name)
         return True
 
-    def _free_name(self, copy: Copy, *, is_good: bool) -> Path:
-        """A name that is free in ``done/`` or ``failed/``: with the time, as this machine's clocks show it."""
-        folder = self._path / ("done" if is_good else "failed")
+    def _folder_for(self, *, is_good: bool) -> Path:
+        return self._path / ("done" if is_good else "failed")
+
+    def _free_stem(self, folder: Path, path: Path, result_ending: str = "") -> str:
+        """A name without ending that is free there: with the time, as this machine's clocks show it."""
         at = datetime.fromtimestamp(self._clock.now(), UTC).astimezone().strftime("%Y%m%d-%H%M%S")
-        path = copy.path
-        names = (f"{path.stem}-{at}{more}{path.suffix}" for more in chain([""], (f"-{number}" for number in count(2))))
-        return next(folder / name for name in names if not (folder / name).exists())
+        stems = (f"{path.stem}-{at}{more}" for more in chain([""], (f"-{number}" for number in count(2))))
+        endings = [ending for ending in (path.suffix, result_ending) if ending]
+        return next(stem for stem in stems if not any((folder / f"{stem}{ending}").exists() for ending in endings))
 
     def _listed(self) -> list[tuple[float, Path, int]]:
         """The sheets that lie in the folder, oldest first, those of the same time by name: time, path and size."""
@@ -150,15 +163,20 @@ def move(path: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-    with replacing(target) as temporary:
-        shutil.copy2(path, temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+    copy_to(path, target)
     try:
         path.unlink()
     except OSError:
         target.unlink()
         raise
+
+
+def copy_to(path: Path, target: Path) -> None:
+    """A whole copy of a file, that is on the disk. Raises UserError."""
+    with replacing(target) as temporary:
+        shutil.copy2(path, temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
 class _Stuck:

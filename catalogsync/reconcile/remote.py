@@ -32,7 +32,7 @@ class RemoteSource:
 
     def __init__(self, sheet: str, shelf: Shelf, clock: Clock) -> None:
         self._address, self._shelf, self._clock = sheet, shelf, clock
-        if "::" in sheet.partition("://")[0]:
+        if "::" in sheet:
             raise UserError(f"{sheet.partition('://')[0]}://…: addresses that lead through one another are not read")
         parts = split(sheet, _LOGIN)
         self._scheme = parts.scheme

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from catalogsync.errors import UserError
 from catalogsync.reconcile.copies import Shelf
 from catalogsync.reconcile.fetching import WebSource
 from catalogsync.reconcile.files import FileSource, local_path
@@ -42,6 +43,8 @@ def source_of(
     `folder` is the project file's, which paths are relative to; `scope` stands for the job (`scope_of`); copies lie in
     `state`, the state folder. `now` gives Unix seconds. Raises UserError where an address can never do.
     """
+    if not sheet.strip():
+        raise UserError("`sheet:` of the job is empty: a file, a pattern, a folder with a / at its end, or an address")
     shelf = Shelf(state_folder() if state is None else state, scope)
     clock = Clock(now, sleep)
     scheme = _SCHEME.match(sheet)

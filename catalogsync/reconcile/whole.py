@@ -27,17 +27,17 @@ _ZIP_TAIL_BYTES = 22 + (1 << 16)
 
 @dataclass(frozen=True)
 class Look:
-    """A file at one moment. Two looks that are equal saw the same bytes, as far as a file's facts can tell."""
+    """A file at one moment."""
 
     size: int
     modified_ns: int
-    file_id: int
     is_whole: bool
     touched_at: float
 
     @property
-    def facts(self) -> tuple[int, int, int]:
-        return self.size, self.modified_ns, self.file_id
+    def facts(self) -> tuple[int, int]:
+        """What tells one state of the file from another. Not its number, which network file systems make up."""
+        return self.size, self.modified_ns
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def look_at(path: Path) -> Look | OSError:
                 is_whole = _ZIP_END in file.read(_ZIP_TAIL_BYTES)
             # On Windows, where the second one is the time of creation, programs that copy may keep the first one.
             touched_at = max(stat.st_mtime, stat.st_ctime)
-            return Look(stat.st_size, stat.st_mtime_ns, stat.st_ino, is_whole, touched_at)
+            return Look(stat.st_size, stat.st_mtime_ns, is_whole, touched_at)
     except OSError as error:
         return error
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -256,6 +258,33 @@ def test_a_file_that_goes_away_is_told_at_once(tmp_path: Path) -> None:
     assert job.clock.slept_s == 2 * whole.LOOK_S
 
 
+def test_a_file_that_another_program_holds_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only Windows refuses to open a file that is being written: here the error is raised for it."""
+    job = Job(tmp_path, "prices.csv")
+    path = job.put("prices.csv")
+    opened, held = Path.open, [True]
+
+    def holding(self: Path, *arguments: Any, **named: Any) -> Any:
+        if self == path and held:
+            raise PermissionError(errno.EACCES, "in use")
+        return opened(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", holding)
+    error = job.refusal()
+    assert (type(error), str(error), job.clock.slept_s) == (
+        UserError,
+        "prices.csv may not be read: permission denied, or another program holds it open",
+        whole.MOST_WAIT_S,
+    )
+    job.clock.during = [lambda: None, held.clear]
+    assert job.contents() == [("prices.csv", CSV)]
+
+
+def test_no_sheet_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="`sheet:` of the job is empty"):
+        _ = Job(tmp_path, " ").source
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     job = Job(tmp_path, "prices.csv")
@@ -321,6 +350,8 @@ def test_a_state_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         ("../../etc/passwd", "passwd"),
         ("..\\..\\boot.ini", "boot.ini"),
         ("C:prices.csv", "C_prices.csv"),
+        ("nul.csv", "_nul.csv"),
+        ("null.csv", "null.csv"),
         ("a\x00b\n.csv", "a_b_.csv"),
         ("..", "sheet"),
         ("", "sheet"),

@@ -156,6 +156,36 @@ def test_sheets_of_the_same_name_and_second_all_stay(job: Job) -> None:
     assert files(job) == [f"{base}-2.csv", f"{base}-3.csv", f"{base}.csv"]
 
 
+def test_results_of_sheets_with_one_name_and_other_endings_all_stay(job: Job, tmp_path: Path) -> None:
+    for name in ("prices.csv", "prices.ods"):
+        job.put(f"inbox/{name}")
+    source = job.source
+    with source.pending() as pending:
+        for found in pending:
+            result = tmp_path / "result.xlsx"
+            result.write_bytes(found.path.suffix.encode())
+            source.finished(found, is_good=True, result=result)
+    base = f"done/prices-{stamp(job)}"
+    assert files(job) == [f"{base}-2-result.xlsx", f"{base}-2.ods", f"{base}-result.xlsx", f"{base}.csv"]
+
+
+def test_a_sheet_is_still_held_when_it_is_finished(job: Job) -> None:
+    original = job.put("inbox/prices.csv")
+    source = job.source
+    with source.pending() as pending:
+        original.write_bytes(b"changed since")
+        source.finished(pending.sheets[0], is_good=True)
+        assert seen(pending) == [(str(Path("inbox/prices.csv")), CSV)]
+
+
+def test_of_a_link_the_sheet_is_moved_and_what_it_leads_to_stays(job: Job) -> None:
+    there = job.put("stock/of-today.csv")
+    (job.folder / "inbox" / "prices.csv").symlink_to(Path("../stock/of-today.csv"))
+    assert process(job) == ["prices.csv"]
+    assert files(job) == [f"done/prices-{stamp(job)}.csv"]
+    assert (job.folder / "inbox" / files(job)[0]).read_bytes() == there.read_bytes() == CSV
+
+
 def test_a_sheet_that_was_not_finished_comes_again(job: Job) -> None:
     """No connection to the account, or killed: the sheet is as good as before."""
     job.put("inbox/prices.csv")

@@ -111,6 +111,7 @@ def test_a_folder_is_no_sheet(tmp_path: Path, cloud: MemoryFileSystem) -> None:
             "memory://bucket/out/*.csv",
         ),
         ("memory://bucket/*/prices.csv", "memory://bucket/*/prices.csv: only the last part may be a pattern"),
+        ("zip://prices.csv::memory://a.zip", "zip://…: addresses that lead through one another are not read"),
         ("zip::memory://a.zip", "zip::memory://…: addresses that lead through one another are not read"),
         (
             "sftp://anna:s3cret@example.com/prices.csv",

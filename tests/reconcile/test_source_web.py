@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def start(self, status: int = 200, /, **headers: str) -> None:
         """The head of an answer."""
-        self.send_response(status)
+        self.send_response_only(status)
+        headers.setdefault("Date", self.date_time_string())
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
@@ -94,8 +97,8 @@ def with_tag(body: bytes, **tags: str) -> Callable[[Handler], None]:
 
 
 PATH = "/out/prices.csv"
-TAGS = [{"ETag": '"1"'}, {"ETag": 'W/"1"', "Last_Modified": "Thu, 26 Nov 2026 08:00:00 GMT"}]
-TAGS.append({"Last_Modified": "Thu, 26 Nov 2026 08:00:00 GMT"})
+TAGS = [{"ETag": '"1"'}, {"ETag": 'W/"1"', "Last_Modified": "Wed, 25 Nov 2020 08:00:00 GMT"}]
+TAGS.append({"Last_Modified": "Wed, 25 Nov 2020 08:00:00 GMT"})
 
 
 def test_a_sheet_is_fetched_under_its_name(job: Job, web: Server) -> None:
@@ -146,6 +149,17 @@ def test_the_tag_of_one_address_is_not_used_for_another(job: Job, web: Server) -
         contents += [content for _, content in job.contents()]
     assert contents == [b"one", b"two", b"two"]
     assert [headers.get("If-None-Match") for _, headers in web.asked] == [None, None, None, None, None, '"1"']
+
+
+def test_a_date_of_this_very_second_is_not_relied_on(job: Job, web: Server) -> None:
+    """Who writes the file may be at it still, and be done in the same second: it would never be sent again."""
+    for age_s, is_asked in [(1, False), (2, True)]:
+        date = formatdate(time.time() - age_s, usegmt=True)
+        head = {"Last_Modified": date, "Date": formatdate(parsedate_to_datetime(date).timestamp() + age_s, usegmt=True)}
+        web.routes[PATH] = lambda it, head=head: it.answer(200, CSV, **head)  # type: ignore[misc]
+        job.contents()
+        job.contents()
+        assert ("If-Modified-Since" in web.asked[-1][1]) is is_asked
 
 
 def test_a_304_that_nobody_asked_for_makes_no_sense(job: Job, web: Server) -> None:
