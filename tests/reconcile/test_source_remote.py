@@ -71,6 +71,7 @@ def test_the_newest_match_on_a_disk_counts(tmp_path: Path) -> None:
     job.put("prices-1.csv", b"new", age_s=10)
     job.put("prices-2.csv", b"old", age_s=20)
     job.put("prices-10.csv", b"no match", age_s=5)
+    (job.folder / "prices-3.csv").mkdir()  # the newest, and no sheet
     assert job.contents() == [(f"{(tmp_path / 'project').as_uri()}/prices-1.csv", b"new")]
 
 
@@ -230,6 +231,56 @@ def test_a_workbook_without_its_end_is_waited_for_and_refused(tmp_path: Path, cl
     assert job.clock.slept_s == whole.MOST_WAIT_S
     job.clock.during = [lambda: put(cloud, "/bucket/prices.xlsx", workbook_bytes())]
     assert job.contents() == [("memory://bucket/prices.xlsx", workbook_bytes())]
+
+
+def test_a_sheet_that_changes_while_it_is_copied_is_copied_again(
+    tmp_path: Path, cloud: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(cloud, "/bucket/prices.csv", CSV, at=1)
+    pieces, changes = remote._pieces, [CSV.replace(b"10", b"12")]
+
+    def disturbed(system: Any, path: str) -> list[bytes]:  # no clock passes while a file is copied
+        copied = list(pieces(system, path))
+        if changes:
+            put(cloud, "/bucket/prices.csv", changes.pop(), at=2)
+        return copied
+
+    monkeypatch.setattr(remote, "_pieces", disturbed)
+    job = Job(tmp_path, "memory://bucket/prices.csv")
+    assert job.contents() == [("memory://bucket/prices.csv", CSV.replace(b"10", b"12"))]
+
+
+def test_a_copy_that_ends_early_is_not_used(
+    tmp_path: Path, cloud: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(cloud, "/bucket/prices.csv")
+    monkeypatch.setattr(remote, "_pieces", lambda *_: [CSV[:-4]])  # as of a connection that ends without an error
+    assert isinstance(Job(tmp_path, "memory://bucket/prices.csv").refusal(), Temporary)
+
+
+def test_a_connection_that_broke_is_not_used_in_the_next_turn(tmp_path: Path, cloud: MemoryFileSystem) -> None:
+    class Line(MemoryFileSystem):  # type: ignore[misc]
+        """One that fails for ever once it failed, as that of an SSH session does; fsspec keeps instances."""
+
+        protocol = "line"
+        is_broken = False
+        failures = iter([True])
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> Any:
+            return super()._strip_protocol(path.removeprefix("line://"))
+
+        def info(self, path: str, **named: Any) -> Any:
+            self.is_broken = self.is_broken or next(self.failures, False)
+            if self.is_broken:
+                raise OSError("broken pipe")
+            return super().info(path, **named)
+
+    fsspec.register_implementation("line", Line, clobber=True)
+    put(cloud, "/bucket/prices.csv")
+    job = Job(tmp_path, "line:///bucket/prices.csv")
+    assert str(job.refusal()) == "line:///bucket/prices.csv: cannot be read now (OSError)"
+    assert job.contents() == [("line:///bucket/prices.csv", CSV)]
 
 
 # --- the time of the last change -----------------------------------------------------------------------------
