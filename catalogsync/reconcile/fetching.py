@@ -174,7 +174,7 @@ class WebSource:
         if (length or 0) > limits.MOST_FILE_BYTES:
             raise self._too_large()
         try:
-            digest, size = poured(self._pieces(answer), copy, limits.MOST_FILE_BYTES)
+            digest, size = poured(self._clock.heeding(self._pieces(answer)), copy, limits.MOST_FILE_BYTES)
         except (HTTPError, requests.RequestException, OSError):
             raise self._cut_off() from None
         if size > limits.MOST_FILE_BYTES:

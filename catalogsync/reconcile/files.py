@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,16 @@ from catalogsync.reconcile.whole import copied_when_whole
 def shown(path: Path, folder: Path) -> str:
     """A path as people wrote it: relative where it is below the project file's folder."""
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; not, as pathlib has it, an error where its folder may not be looked into."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """The same for a folder."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def local_path(sheet: str, folder: Path) -> Path:
@@ -50,14 +61,14 @@ class FileSource:
 
     def _chosen(self) -> Path:
         path = local_path(self._sheet, self._folder)
-        if path.exists():  # brackets in a name, as in “prices [1].csv”, make no pattern of a file that is there
+        if is_file(path):  # brackets in a name, as in “prices [1].csv”, make no pattern of a file that is there
             return path
         if not glob.has_magic(self._sheet):
             raise UserError(f"{shown(path, self._folder)}: there is no such file{self._beside(path)}")
         inside = path.is_relative_to(self._folder)  # whose own name may hold brackets
         pattern = str(Path(glob.escape(str(self._folder)), path.relative_to(self._folder)) if inside else path)
         matches = [Path(match) for match in glob.glob(pattern, recursive=True)]  # noqa: PTH207
-        name = newest(_dated(match) for match in matches if match.is_file() and not is_on_its_way(match.name))
+        name = newest(_dated(match) for match in matches if is_file(match) and not is_on_its_way(match.name))
         if name is None:
             raise UserError(
                 f"{self._sheet}: no file matches this pattern (looked in {path.parent}; lock files and files that are "
@@ -66,7 +77,7 @@ class FileSource:
         return Path(name)
 
     def _beside(self, path: Path) -> str:
-        if path.parent.is_dir():
+        if is_folder(path.parent):
             return f" (looked in {path.parent})"
         return f", and no folder {path.parent}; a path is relative to the project file's folder"
 

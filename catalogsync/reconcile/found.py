@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from catalogsync.errors import Stopped
+from catalogsync.stopping import Stop
 
 TEMPORARY_ENDINGS = (".tmp", ".temp", ".crdownload", ".part", ".partial", ".filepart", ".download", "~")
 """What browsers and programs for transfers append while a file is on its way, and editors to what they keep beside."""
@@ -14,10 +17,27 @@ TEMPORARY_ENDINGS = (".tmp", ".temp", ".crdownload", ".part", ".partial", ".file
 
 @dataclass(frozen=True)
 class Clock:
-    """The time in Unix seconds, and waiting, in seconds."""
+    """The time in Unix seconds, waiting in seconds, and the wish to stop, which ends both waiting and copying."""
 
     now: Callable[[], float]
     sleep: Callable[[float], None]
+    stop: Stop
+
+    def pause(self, seconds: float) -> None:
+        """Wait. Raises Stopped where somebody asked to stop, which may make the sleep shorter."""
+        self.sleep(seconds)
+        self.heed()
+
+    def heed(self) -> None:
+        """Raises Stopped where somebody asked to stop."""
+        if self.stop:
+            raise Stopped(self.stop.signal)
+
+    def heeding(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The pieces, until somebody asks to stop. Raises Stopped then."""
+        for piece in pieces:
+            self.heed()
+            yield piece
 
 
 @dataclass(frozen=True)
@@ -57,7 +77,8 @@ class Source(Protocol):
     def pending(self) -> AbstractContextManager[Pending]:
         """What there is to process now; held until the context is left.
 
-        Raises UserError where a person has to mend something, Temporary where the next turn may find it well.
+        Raises UserError where a person has to mend something, Temporary where the next turn may find it well, Stopped
+        where somebody asked to stop meanwhile.
         """
 
     def finished(self, found: Found, *, is_good: bool, result: Path | None = None) -> tuple[Path, ...]:

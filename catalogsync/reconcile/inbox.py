@@ -16,7 +16,7 @@ from catalogsync.errors import UserError
 from catalogsync.outfile import replacing
 from catalogsync.reader import limits
 from catalogsync.reconcile.copies import Shelf
-from catalogsync.reconcile.files import shown
+from catalogsync.reconcile.files import is_file, shown
 from catalogsync.reconcile.found import Clock, Found, Pending, is_on_its_way
 from catalogsync.reconcile.state import Memory
 from catalogsync.reconcile.whole import Copy, Look, copied_when_whole, look_at
@@ -130,7 +130,7 @@ class WatchedFolder:
         except OSError as error:
             name = shown(self._path, self._folder)
             raise UserError(f"{name}: the folder cannot be watched ({error.strerror or error})") from None
-        return sorted(_dated(path) for path in entries if not is_on_its_way(path.name) and path.is_file())
+        return sorted(_dated(path) for path in entries if not is_on_its_way(path.name) and is_file(path))
 
 
 def _as_many_as_fit(sheets: Sequence[tuple[float, Path, int]]) -> list[Path]:

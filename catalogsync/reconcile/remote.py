@@ -73,11 +73,11 @@ class RemoteSource:
         before = _facts(system.info(path))
         copy = into / local_name(name)
         while True:
-            self._clock.sleep(LOOK_S)
+            self._clock.pause(LOOK_S)
             now = _facts(system.info(path))
             if now == before:
                 copy.unlink(missing_ok=True)
-                digest, size = poured(_pieces(system, path), copy, limits.MOST_FILE_BYTES)
+                digest, size = poured(self._clock.heeding(_pieces(system, path)), copy, limits.MOST_FILE_BYTES)
                 if size > limits.MOST_FILE_BYTES:
                     most = limits.shown_bytes(limits.MOST_FILE_BYTES)
                     raise limits.too_large(self._name, f"the sheet is larger than {most}")

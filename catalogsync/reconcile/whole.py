@@ -87,10 +87,10 @@ def copied_when_whole(
     waiting = list(paths)
     deadline_at = clock.now() + MOST_WAIT_S
     while waiting:
-        clock.sleep(LOOK_S)
+        clock.pause(LOOK_S)
         for path in list(waiting):
             before, looks[path] = looks[path], look_at(path)
-            if _is_settled(before, looks[path], clock.now()) and (copy := _copied(path, folders[path])):
+            if _is_settled(before, looks[path], clock.now()) and (copy := _copied(path, folders[path], clock)):
                 copies[path] = copy
             if path in copies or (_is_gone(before) and _is_gone(looks[path])):
                 waiting.remove(path)
@@ -109,13 +109,13 @@ def _is_gone(look: Look | OSError) -> bool:
     return isinstance(look, FileNotFoundError)
 
 
-def _copied(path: Path, folder: Path) -> Copy | None:
+def _copied(path: Path, folder: Path, clock: Clock) -> Copy | None:
     """A copy of a file; None where it changed meanwhile."""
     target = folder / path.name
     target.unlink(missing_ok=True)
     look = look_at(path)
     try:
-        digest, _ = poured(pieces_of(path), target, limits.MOST_FILE_BYTES)
+        digest, _ = poured(clock.heeding(pieces_of(path)), target, limits.MOST_FILE_BYTES)
     except OSError:
         return None
     after = look_at(path)

@@ -13,6 +13,7 @@ from pathlib import Path
 from catalogsync.errors import CatalogSyncError
 from catalogsync.reconcile.sources import Pending, Source, source_of
 from catalogsync.reconcile.state import Memory
+from catalogsync.stopping import Stop
 
 CSV = b"SKU,Price\nA-1,10\n"
 SCOPE = "0123456789ab/prices"
@@ -46,6 +47,7 @@ class Job:
         self.memory = Memory(self.state / "memory.sqlite")
         self.sheet = sheet
         self.clock = clock or FakeClock()
+        self.stop = Stop()
 
     @property
     def source(self) -> Source:
@@ -57,6 +59,7 @@ class Job:
             state=self.state,
             now=self.clock.now,
             sleep=self.clock.sleep,
+            stop=self.stop,
         )
 
     def put(self, name: str, content: bytes = CSV, *, age_s: float = 3600) -> Path:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogsync.errors import SheetError, Temporary, UserError
+from catalogsync.errors import SheetError, Stopped, Temporary, UserError
 from catalogsync.reader import limits, read_sheet
 from catalogsync.reconcile import whole
 from catalogsync.reconcile.copies import KEPT_S, Shelf, local_name, pieces_of
@@ -280,9 +283,19 @@ def test_a_file_that_another_program_holds_is_waited_for(tmp_path: Path, monkeyp
     assert job.contents() == [("prices.csv", CSV)]
 
 
-def test_no_sheet_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="`sheet:` of the job is empty"):
-        _ = Job(tmp_path, " ").source
+@pytest.mark.parametrize("sheet", ["", " ", "prices\0.csv"])
+def test_what_names_nothing_is_told(tmp_path: Path, sheet: str) -> None:
+    with pytest.raises(UserError, match=r"^`sheet:` of the job names a file, a pattern"):
+        _ = Job(tmp_path, sheet).source
+
+
+def test_a_name_that_no_disk_can_hold_is_a_missing_file(tmp_path: Path) -> None:
+    assert "there is no such file" in str(Job(tmp_path, "x" * 5000).refusal())
+
+
+def test_a_home_folder_of_nobody_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^~nobody-of-this-name/prices.csv: this machine knows no home folder"):
+        _ = Job(tmp_path, "~nobody-of-this-name/prices.csv").source
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
@@ -309,6 +322,29 @@ def test_a_file_larger_than_any_sheet_is_copied_only_so_far_that_the_reader_refu
             read_sheet(found.path)
 
 
+def test_who_asks_to_stop_does_not_wait_for_a_file(tmp_path: Path) -> None:
+    """A sleep that ends early must not make two looks at one moment of two."""
+    job = Job(tmp_path, "prices.csv")
+    job.put("prices.csv")
+    job.clock.during = [lambda: job.stop.ask(15)]
+    error = job.refusal()
+    assert (type(error), error.exit_code, job.clock.slept_s) == (Stopped, 143, whole.LOOK_S)
+    assert job.stored() == []
+
+
+def test_who_asks_to_stop_does_not_wait_for_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job(tmp_path, "prices.csv")
+    job.put("prices.csv")
+
+    def endless(path: Path) -> Iterator[bytes]:  # a disk that is far away
+        while True:
+            yield b"x"
+            job.stop.ask(2)
+
+    monkeypatch.setattr(whole, "pieces_of", endless)
+    assert (type(job.refusal()), job.stored()) == (Stopped, [])
+
+
 # --- the state folder ----------------------------------------------------------------------------------------
 
 
@@ -320,6 +356,25 @@ def test_copies_of_a_process_that_was_killed_are_removed_and_those_in_use_are_no
         (dead / "prices.csv").write_bytes(CSV)
         with shelf.holding(0) as another:
             assert (ours.is_dir(), another.is_dir(), dead.exists()) == (True, True, False)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_copies_of_a_process_that_is_killed_are_in_use_until_then(tmp_path: Path) -> None:
+    probe = (
+        "import sys, pathlib; from catalogsync.reconcile.copies import Shelf\n"
+        "with Shelf(pathlib.Path(sys.argv[1]), 'one/job').holding(0) as folder:\n"
+        "    (folder / 'prices.csv').write_bytes(b'x'); print(folder, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", probe, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        theirs = Path(process.stdout.readline().strip())
+        with Shelf(tmp_path, "one/job").holding(0):
+            assert (theirs / "prices.csv").exists()
+        process.kill()
+        process.wait()
+    with Shelf(tmp_path, "one/job").holding(0):
+        assert not theirs.exists()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

@@ -16,7 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogsync.errors import Temporary, UserError
+from catalogsync.errors import Stopped, Temporary, UserError
 from catalogsync.reader import limits
 from catalogsync.reconcile import remote, whole
 from tests.reconcile.sourcing import CSV, Job, workbook_bytes
@@ -248,6 +248,15 @@ def test_a_sheet_that_changes_while_it_is_copied_is_copied_again(
     monkeypatch.setattr(remote, "_pieces", disturbed)
     job = Job(tmp_path, "memory://bucket/prices.csv")
     assert job.contents() == [("memory://bucket/prices.csv", CSV.replace(b"10", b"12"))]
+
+
+def test_who_asks_to_stop_does_not_wait(
+    tmp_path: Path, cloud: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(cloud, "/bucket/prices.csv")
+    job = Job(tmp_path, "memory://bucket/prices.csv")
+    job.clock.during = [lambda: job.stop.ask(15)]
+    assert (type(job.refusal()), job.clock.slept_s) == (Stopped, whole.LOOK_S)
 
 
 def test_a_copy_that_ends_early_is_not_used(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from catalogsync.errors import Temporary, UnexpectedAnswer, UserError
+from catalogsync.errors import Stopped, Temporary, UnexpectedAnswer, UserError
 from catalogsync.reader import limits
 from catalogsync.reconcile import fetching
 from tests.reconcile.sourcing import CSV, FakeClock, Job, seen, workbook_bytes
@@ -359,6 +359,17 @@ def test_an_endless_answer_ends_at_the_limit(job: Job, web: Server, monkeypatch:
     assert isinstance(error, UserError)
     assert str(error).startswith(f"{web.url}/out/prices.csv: the sheet is larger than 1 MB. Split it")
     assert job.stored() == []
+
+
+def test_who_asks_to_stop_does_not_wait_for_an_answer(job: Job, web: Server) -> None:
+    def stopping(it: Handler) -> None:
+        it.start(200)
+        it.wfile.write(CSV)
+        job.stop.ask(15)
+        endless(it)
+
+    web.routes[PATH] = stopping
+    assert (type(job.refusal()), job.stored()) == (Stopped, [])
 
 
 def test_an_answer_that_says_it_is_too_large_is_not_read(
