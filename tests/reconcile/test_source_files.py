@@ -323,9 +323,9 @@ def test_a_file_larger_than_any_sheet_is_copied_only_so_far_that_the_reader_refu
 
 
 def test_who_asks_to_stop_does_not_wait_for_a_file(tmp_path: Path) -> None:
-    """A sleep that ends early must not make two looks at one moment of two."""
-    job = Job(tmp_path, "prices.csv")
-    job.put("prices.csv")
+    """Sleeping ends at once then: looks would follow one another without a pause."""
+    job = Job(tmp_path, "prices.xlsx")
+    job.put("prices.xlsx", workbook_bytes()[:-30])
     job.clock.during = [lambda: job.stop.ask(15)]
     error = job.refusal()
     assert (type(error), error.exit_code, job.clock.slept_s) == (Stopped, 143, whole.LOOK_S)

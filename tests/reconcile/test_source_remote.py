@@ -253,8 +253,8 @@ def test_a_sheet_that_changes_while_it_is_copied_is_copied_again(
 def test_who_asks_to_stop_does_not_wait(
     tmp_path: Path, cloud: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(cloud, "/bucket/prices.csv")
-    job = Job(tmp_path, "memory://bucket/prices.csv")
+    put(cloud, "/bucket/prices.xlsx", workbook_bytes()[:-30])
+    job = Job(tmp_path, "memory://bucket/prices.xlsx")
     job.clock.during = [lambda: job.stop.ask(15)]
     assert (type(job.refusal()), job.clock.slept_s) == (Stopped, whole.LOOK_S)
 
