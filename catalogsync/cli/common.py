@@ -21,6 +21,7 @@ from catalogsync.errors import UserError
 from catalogsync.model import Ceiling
 
 if TYPE_CHECKING:
+    from catalogsync.api.auth import Account
     from catalogsync.api.client import Client
     from catalogsync.journal import Journal, Run
     from catalogsync.model import Schema
@@ -165,12 +166,12 @@ def ceilings_of(**given: Ceiling | None) -> dict[str, Ceiling]:
 
 
 @contextmanager
-def connected(*, rps: float) -> Iterator[Client]:
-    """A client for the account in the environment. The embedded emulator says so on stderr, first of all."""
+def connected(*, rps: float, account: Account | None = None) -> Iterator[Client]:
+    """A client for an account, else for the one in the environment. The embedded emulator says so on stderr."""
     from catalogsync.api.auth import EMULATOR, Account, account_from
     from catalogsync.api.client import connect
 
-    account = account_from(os.environ)
+    account = account or account_from(os.environ)
     if account.url != EMULATOR:
         with connect(account, rps=rps, on_wait=_say_waiting, on_notice=_notice) as client:
             yield client

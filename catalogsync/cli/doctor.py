@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from catalogsync import exitcodes
 from catalogsync.cli import common, printable
 from catalogsync.errors import UserError
 
@@ -40,7 +41,7 @@ def command(mapping_path: Path | None, as_json: bool, rps: float, quiet: bool) -
                 click.echo(printable(" " * 23 + f"→ {check.hint}"))
     if as_json:
         common.print_json({"checks": [asdict(check) for check in found], "versions": doctor.versions()})
-    return common.worst(check.exit_code for check in found)
+    return exitcodes.worst(check.exit_code for check in found)
 
 
 def _checks(mapping_path: Path | None, *, rps: float) -> Iterator[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from catalogsync import exitcodes
 from catalogsync.cli import common, printable
 
 if TYPE_CHECKING:
+    from catalogsync.api.auth import Account
     from catalogsync.api.client import Client
     from catalogsync.reconcile.outcome import Outcome
     from catalogsync.reconcile.project import AccountSpec, JobSpec, ProjectFile
@@ -103,7 +105,15 @@ class _Desk:
         self._jobs: Jobs = Jobs(project, self._memory, common.journal(), self._connect, options=writing.options)
 
     def _connect(self, account: AccountSpec | None, job: JobSpec) -> AbstractContextManager[Client]:
-        return common.connected(rps=self._rps, account=account, max_requests=job.max_requests, deadline=job.deadline)
+        return common.connected(rps=self._rps, account=self._account_of(account) if account else None)
+
+    def _account_of(self, spec: AccountSpec) -> Account:
+        """The account that the file names; a token's file is looked for beside it."""
+        from catalogsync.api.auth import account_of
+
+        kind, _, name = spec.token.partition(":")
+        token = f"file:{self._project.folder / Path(name).expanduser()}" if kind == "file" else spec.token
+        return account_of(spec.url, token, spec.api, os.environ)
 
     def turn(self, name: str, *, is_check: bool = False) -> list[Outcome]:
         """A turn of a job, told."""

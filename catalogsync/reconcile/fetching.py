@@ -69,6 +69,8 @@ class _Known:
 class WebSource:
     """An http or https address. The state folder keeps the last sheet for answers that say: not changed."""
 
+    takes_result = False
+
     def __init__(self, sheet: str, memory: Memory, scope: str, shelf: Shelf, clock: Clock) -> None:
         self._address = sheet
         self._name = shown_address(split(sheet, _LOGIN))

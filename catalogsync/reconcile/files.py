@@ -40,6 +40,8 @@ def local_path(sheet: str, folder: Path) -> Path:
 class FileSource:
     """A file, the same one in every turn, or the newest one that a pattern matches."""
 
+    takes_result = False
+
     def __init__(self, sheet: str, folder: Path, shelf: Shelf, clock: Clock) -> None:
         self._sheet, self._folder, self._shelf, self._clock = sheet, folder, shelf, clock
 

@@ -72,7 +72,9 @@ class Pending:
 
 
 class Source(Protocol):
-    """Where a job's sheets come from."""
+    """Where a job's sheets come from. `takes_result`: a workbook of what became of a sheet is put beside it."""
+
+    takes_result: bool
 
     def pending(self) -> AbstractContextManager[Pending]:
         """What there is to process now; held until the context is left.

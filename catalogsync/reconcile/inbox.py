@@ -40,6 +40,8 @@ CREATE TABLE IF NOT EXISTS stuck_sheet (
 class WatchedFolder:
     """The folder. Its subfolders are not looked at."""
 
+    takes_result = True
+
     def __init__(self, path: Path, folder: Path, memory: Memory, scope: str, shelf: Shelf, clock: Clock) -> None:
         self._path, self._folder, self._scope, self._shelf, self._clock = path, folder, scope, shelf, clock
         self._stuck = _Stuck(memory, scope)

@@ -295,6 +295,11 @@ def load_project(path: Path) -> ProjectFile:
             for name, job in file.jobs.items()
             if job.account and job.account not in file.accounts
         ]
+        problems += [
+            Problem(source.place(("jobs", name, "mode")), "a watched folder cannot wait for approval", "name a file")
+            for name, job in file.jobs.items()
+            if job.mode == "approve" and job.sheet.endswith(("/", "\\"))
+        ]
     if file is None or problems:
         raise MappingError(f"{path}: the project file is not valid", problems)
     return file

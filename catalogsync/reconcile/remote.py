@@ -30,6 +30,8 @@ _NOT_ALLOWED = ("credential", "auth", "denied", "forbidden", "permission")
 class RemoteSource:
     """An address; its last part may be a pattern, of which the newest match counts."""
 
+    takes_result = False
+
     def __init__(self, sheet: str, shelf: Shelf, clock: Clock) -> None:
         self._address, self._shelf, self._clock = sheet, shelf, clock
         if "::" in sheet:

@@ -33,6 +33,7 @@ from catalogsync.journal import Journal
 from catalogsync.keys import key_text
 from catalogsync.lock import exclusive
 from catalogsync.model import Ceiling, Schema
+from catalogsync.outcomes import matched_ids
 from catalogsync.plan import Plan, counts_of
 from catalogsync.reconcile.drift import drift_lines
 from catalogsync.reconcile.outcome import Outcome
@@ -40,10 +41,14 @@ from catalogsync.reconcile.project import AccountSpec, Event, JobSpec, ProjectFi
 from catalogsync.reconcile.reviews import Reviews
 from catalogsync.reconcile.sources import Found, Source, source_of
 from catalogsync.reconcile.state import Memory, scope_of
+from catalogsync.resultbook import why_not_applied, write_result
 from catalogsync.writer import Report, WriteOptions
 
 MOST_DETAILS = 200
 """So many lines does an outcome hold; what is more is counted."""
+
+_SAYS_NOTHING_OF_THE_SHEET = (6, 7, 130, 143)
+"""Exit codes of turns after which a watched folder keeps its sheet: no connection, no account, stopped."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS sheets (
@@ -64,6 +69,7 @@ class _Turn:
     details: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     plan: Plan | None = None
+    planned: sync.Planned | None = None
     report: Report | None = None
     client: Client | None = None
 
@@ -152,29 +158,52 @@ class Jobs:
             lock.release()
 
     def _sheets(self, name: str, job: JobSpec, *, is_check: bool) -> Iterator[Outcome]:
-        source = source_of(job.sheet, self.project.folder, self._memory, scope_of(self.project.path, name))
-        count = 0
-        with source.pending() as found_sheets:
-            for found in found_sheets:
-                count += 1
+        scope = scope_of(self.project.path, name)
+        source = source_of(
+            job.sheet,
+            self.project.folder,
+            self._memory,
+            scope,
+            state=self._journal.folder,
+            now=self._now,
+            stop=self._options.stop,
+        )
+        with source.pending() as pending:
+            left = list(pending.left)
+            for found in pending:
                 if self._options.stop:
-                    break
-                yield self._sheet(name, job, source, found, is_check=is_check)
-        if not count:
-            yield _Turn(name, self._now()).over(self._now(), 0, "no sheet has come", is_skipped=True)
+                    return
+                yield self._sheet(name, job, source, found, left, is_check=is_check)
+                left = []
+        if not pending.sheets:
+            turn = _Turn(name, self._now(), details=left)
+            yield turn.over(self._now(), 0, "no sheet has come", is_skipped=True)
 
-    def _sheet(self, name: str, job: JobSpec, source: Source, found: Found, *, is_check: bool) -> Outcome:
-        turn = _Turn(name, self._now(), sheet=found.name)
-        is_good = False
+    def _sheet(
+        self, name: str, job: JobSpec, source: Source, found: Found, left: list[str], *, is_check: bool
+    ) -> Outcome:
+        turn = _Turn(name, self._now(), sheet=found.name, details=[*left])
+        is_good, why_not = True, ""
         try:
-            outcome = self._compared(turn, name, job, found, source, is_check=is_check)
-            is_good = outcome.exit_code in (0, 2)
+            outcome = self._compared(turn, name, job, found, is_check=is_check)
         except (CatalogSyncError, OSError) as error:
+            is_good, why_not = False, why_not_applied(error) if isinstance(error, CatalogSyncError) else str(error)
             outcome = self._failed(turn, error)
-        if not is_check and not (outcome.is_skipped or outcome.exit_code in (6, 7, 130, 143)):
-            moved = source.finished(found, is_good=is_good, result=next(iter(turn.files), None))
-            outcome = replace(outcome, files=(*outcome.files, *moved))
-        return outcome
+        if is_check or outcome.is_skipped or outcome.exit_code in _SAYS_NOTHING_OF_THE_SHEET:
+            return outcome
+        result = self._result(turn, found, why_not) if source.takes_result else None
+        files = source.finished(found, is_good=is_good, result=result)
+        return replace(outcome, files=(*outcome.files, *files))
+
+    def _result(self, turn: _Turn, found: Found, why_not: str) -> Path | None:
+        """A workbook of what became of each row, to be moved beside the sheet; None where there was no plan."""
+        planned = turn.planned
+        if planned is None or planned.sheet is None:
+            return None
+        path = found.path.with_name(f"{found.path.stem}-result.xlsx")
+        ids = matched_ids(planned.wanted, planned.base)
+        why_not = why_not or "nothing was to be done"
+        return write_result(path, planned.sheet, planned.plan, turn.report, why_not=why_not, ids=ids).path
 
     def _failed(self, turn: _Turn, error: CatalogSyncError | OSError) -> Outcome:
         """The outcome of a turn that ended in an error."""
@@ -197,9 +226,7 @@ class Jobs:
 
     # --- one sheet ---
 
-    def _compared(
-        self, turn: _Turn, name: str, job: JobSpec, found: Found, source: Source, *, is_check: bool
-    ) -> Outcome:
+    def _compared(self, turn: _Turn, name: str, job: JobSpec, found: Found, *, is_check: bool) -> Outcome:
         mapping = self.project.folder / Path(job.mapping).expanduser()
         scope = scope_of(self.project.path, name)
         digest = _digest(found, mapping)
@@ -226,7 +253,7 @@ class Jobs:
                 _plan_options(job),
                 prepare=begin if is_writing else None,
             )
-            turn.plan = planned.plan
+            turn.plan, turn.planned = planned.plan, planned
             if not is_writing:
                 return self._told(turn, planned, job, reviews, is_check=is_check)
             sync.check_guards(planned.plan)
@@ -302,7 +329,7 @@ class Jobs:
 
 def _plan_options(job: JobSpec) -> sync.PlanOptions:
     ceilings = {kind: Ceiling.parse(text) for kind, text in job.guards.items()}
-    return sync.PlanOptions(strict=job.strict, ceilings=ceilings)
+    return sync.PlanOptions(strict=job.strict, ceilings=ceilings, keep_sheet=True)
 
 
 def _digest(found: Found, mapping: Path) -> str:
