@@ -31,6 +31,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
         "yamlfile",
         "outfile",
         "api.dialect",
+        "budget",
     ),
     (
         "threeway",
@@ -48,6 +49,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("api.v2_values", "api.v4_values"),
     ("api.v2",),
     ("mapping", "tables", "wording", "differ", "guards", "workbook", "journal", "api.v4", "api.transport", "api.auth"),
+    ("api.metered",),
     ("proposing", "api.client", "checks", "marked", "mapping_schema", "plantext"),
     ("settling", "looking", "outbox", "optionwriter", "planpage", "reviewbook"),
     ("writer", "reviewanswers"),
