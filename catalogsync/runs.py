@@ -172,7 +172,7 @@ def _settled(
         schema,
         client,
         wait_s=options.settle_s - max(0, age_s),
-        sleep=options.stop.sleep,
+        sleep=lambda seconds: client.budget.pause(seconds, options.stop.sleep),
         taken={operation.element_id for operation in operations if operation.element_id},
     )
     journal.found(run.id, settled.results, settled.absent)

@@ -52,6 +52,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("api.metered",),
     ("proposing", "api.client", "checks", "marked", "mapping_schema", "plantext"),
     ("settling", "looking", "outbox", "optionwriter", "planpage", "reviewbook"),
+    ("costs",),
     ("writer", "reviewanswers"),
     ("runs", "undoing"),
     ("stale",),
