@@ -24,7 +24,7 @@ RECENT = 20
 
 @dataclass
 class Purse:
-    """Requests that are set aside. `may_exceed`: where they do not suffice, more may be sent, and after the deadline."""
+    """Requests that are set aside. `may_exceed`: more may be sent where they do not suffice, and after the deadline."""
 
     left: int = 0
     may_exceed: bool = False
@@ -163,14 +163,19 @@ class Budget:
     def spent(self, *, needed: int = 0, wait_s: float = 0.0) -> BudgetSpent:
         """What to raise where the budget is used up, in words; `needed` is what the next batch would have taken."""
         if self.max_requests is not None and self._free < max(needed, 1):
-            words = f"the budget of {self.max_requests} requests is used up: {self.requests_sent} were sent"
+            given, sent = _requests(self.max_requests), self.requests_sent
+            words = f"the budget of {given} is used up: {sent} {'was' if sent == 1 else 'were'} sent"
             return BudgetSpent(f"{words}, and the next batch may take {needed}" if needed else words)
         words = f"the time of {seconds_words(self.deadline_s or 0)} is used up"
         if self.left_s > 0:
             next_s = wait_s or self.expected_s(needed)
             words = f"the time of {seconds_words(self.deadline_s or 0)} does not suffice: {self.left_s:.0f} s are left"
             words += f", the next request has to wait {next_s:.0f} s" if wait_s else ", too few for the next batch"
-        return BudgetSpent(f"{words} ({self.requests_sent} requests were sent)")
+        return BudgetSpent(f"{words} ({_requests(self.requests_sent)} sent)")
+
+
+def _requests(count: int) -> str:
+    return f"{count} request{'' if count == 1 else 's'}"
 
 
 _UNITS = {"h": 3600, "m": 60}
@@ -180,7 +185,9 @@ _DURATION = re.compile(r"(?:([0-9.]{1,9})h)?(?:([0-9.]{1,9})m)?(?:([0-9.]{1,9})s
 def parse_duration(text: str) -> float:
     """Seconds of ``90s``, ``10m``, ``2h`` or ``1h30m``. Raises ValueError."""
     found = _DURATION.fullmatch(text.strip().lower())
-    seconds = sum(float(part) * each for part, each in zip(found.groups("0"), (3600, 60, 1), strict=True)) if found else 0
+    seconds = (
+        sum(float(part) * each for part, each in zip(found.groups("0"), (3600, 60, 1), strict=True)) if found else 0
+    )
     if seconds <= 0:
         raise ValueError(f"{text!r} is no duration")
     return seconds

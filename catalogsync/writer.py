@@ -415,6 +415,8 @@ class _Run:
         is_early = wait_s > 0 and (bool(stop) or self._budget.is_late)
         early = [change for change in settled.absent if isinstance(change, Add) and is_early]
         absent = [change for change in settled.absent if change not in early]
+        if early and not stop:
+            outcome.stopped_by = self._budget.spent()
         self._journal.found(self._run_id, settled.results, absent)
         outcome.results += settled.results
         outcome.results += [_unknown(change, f"{error}; it may still be stored") for change in early]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from catalogsync.cli import common
 from catalogsync.model import Ceiling
+
+if TYPE_CHECKING:
+    from catalogsync.budget import Budget
 
 
 @click.command("apply")
@@ -17,6 +21,7 @@ from catalogsync.model import Ceiling
 @common.guard_options
 @common.allow_option
 @common.json_option
+@common.budget_options
 @common.rate_options
 def command(
     plan_path: Path,
@@ -30,6 +35,7 @@ def command(
     as_json: bool,
     rps: float,
     quiet: bool,
+    budget: Budget,
 ) -> int:
     """Apply a stored PLAN (.json), or what is approved of a review workbook (.xlsx). Never asks."""
     from catalogsync import sync
@@ -41,11 +47,13 @@ def command(
         from catalogsync.cli.apply_review import apply_review
 
         with common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing:
-            return apply_review(plan_path, writing, ceilings, allow=allow, as_json=as_json, rps=rps, quiet=quiet)
+            return apply_review(
+                plan_path, writing, ceilings, allow=allow, as_json=as_json, rps=rps, quiet=quiet, budget=budget
+            )
     made = load_plan(plan_path)
     journal = common.journal()
     with (
-        common.connected(rps=rps) as client,
+        common.connected(rps=rps, budget=budget) as client,
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
         common.progress(quiet=quiet) as watch,
     ):

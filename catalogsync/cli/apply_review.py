@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from catalogsync.cli import common, printable
 
 if TYPE_CHECKING:
+    from catalogsync.budget import Budget
     from catalogsync.model import Ceiling, Schema
     from catalogsync.reviewanswers import Answers
     from catalogsync.reviewing import Decided
@@ -24,6 +25,7 @@ def apply_review(
     as_json: bool,
     rps: float,
     quiet: bool,
+    budget: Budget,
 ) -> int:
     """Apply what is approved, or go on with the run of this workbook that was cut off. The exit code.
 
@@ -41,11 +43,11 @@ def apply_review(
         _say_answers(answers)
     if cut_off:
         common.say(f"Run {cut_off.id} of this workbook was cut off; going on with it.")
-        with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
+        with common.connected(rps=rps, budget=budget) as client, common.progress(quiet=quiet) as watch:
             schema = sync.schema_of(cut_off, client)
             carried = resume.carry_on(cut_off, schema, client, journal, writing, watch)
         return resume.tell_carried(carried, journal, as_json=as_json, quiet=quiet)
-    with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
+    with common.connected(rps=rps, budget=budget) as client, common.progress(quiet=quiet) as watch:
 
         def prepare(schema: Schema) -> None:
             reviewing.check_in_time(answers.plan, client)

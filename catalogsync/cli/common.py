@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -22,6 +22,7 @@ from catalogsync.model import Ceiling
 
 if TYPE_CHECKING:
     from catalogsync.api.client import Client
+    from catalogsync.budget import Budget
     from catalogsync.journal import Journal, Run
     from catalogsync.model import Schema
     from catalogsync.reader import Hidden, ReadOptions
@@ -80,6 +81,22 @@ class HeaderRowsType(click.ParamType[tuple[int, ...]]):
             self.fail(f"{value!r} is no row (3), no two or three rows (5-6) and not none", param, ctx)
 
 
+class DurationType(click.ParamType[float]):
+    """A duration: ``90s``, ``10m``, ``2h``; in seconds."""
+
+    name = "10m"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from catalogsync.budget import parse_duration
+
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_duration(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no duration such as 90s, 10m or 2h", param, ctx)
+
+
 def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator, in the order they are listed."""
 
@@ -87,6 +104,20 @@ def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
         return functools.reduce(lambda inner, decorator: decorator(inner), reversed(decorators), function)
 
     return decorate
+
+
+def budget_options(function: F) -> F:
+    """``--max-requests`` and ``--deadline``; the command gets both as ``budget``, whose time begins now."""
+
+    @option("--max-requests", type=click.IntRange(min=1), help="Stop at the edge of a batch after so many requests.")
+    @option("--deadline", type=DurationType(), help="Stop at the edge of a batch after so long: 90s, 10m, 2h.")
+    @functools.wraps(function)
+    def with_budget(*given: Any, max_requests: int | None, deadline: float | None, **named: Any) -> Any:
+        from catalogsync.budget import Budget
+
+        return function(*given, budget=Budget(max_requests, deadline), **named)
+
+    return cast(F, with_budget)
 
 
 sheet_argument = click.argument("sheet", type=click.Path(path_type=Path))
@@ -168,14 +199,14 @@ def ceilings_of(**given: Ceiling | None) -> dict[str, Ceiling]:
 
 
 @contextmanager
-def connected(*, rps: float) -> Iterator[Client]:
+def connected(*, rps: float, budget: Budget | None = None) -> Iterator[Client]:
     """A client for the account in the environment. The embedded emulator says so on stderr, first of all."""
     from catalogsync.api.auth import EMULATOR, Account, account_from
     from catalogsync.api.client import connect
 
     account = account_from(os.environ)
     if account.url != EMULATOR:
-        with connect(account, rps=rps, on_wait=_say_waiting) as client:
+        with connect(account, rps=rps, on_wait=_say_waiting, budget=budget) as client:
             yield client
         return
     from catalogsync.cli.bundled import bundled
@@ -187,7 +218,9 @@ def connected(*, rps: float) -> Iterator[Client]:
     seed = None if database.exists() else bundled("samples", "stationery.seed.yaml")
     with (
         Emulator(database, seed=seed, rps=7) as emulator,
-        connect(Account(emulator.url, emulator.token, account.api), rps=rps, on_wait=_say_waiting) as client,
+        connect(
+            Account(emulator.url, emulator.token, account.api), rps=rps, on_wait=_say_waiting, budget=budget
+        ) as client,
     ):
         yield client
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from catalogsync.cli import common
+
+if TYPE_CHECKING:
+    from catalogsync.budget import Budget
 
 
 class _ConditionType(click.types.StringParamType):
@@ -29,14 +33,22 @@ class _ConditionType(click.types.StringParamType):
     help='Only these elements: "Price > 100" (=, !=, <, <=, >, >=, contains). Several: all of them hold.',
 )
 @common.option("--protect", is_flag=True, help="Headings and hidden ids cannot be changed (no password).")
+@common.budget_options
 @common.rate_options
 def command(
-    catalog: str, file: Path, mapping_path: Path | None, where: tuple[str, ...], protect: bool, rps: float, quiet: bool
+    catalog: str,
+    file: Path,
+    mapping_path: Path | None,
+    where: tuple[str, ...],
+    protect: bool,
+    rps: float,
+    quiet: bool,
+    budget: Budget,
 ) -> int:
     """Write CATALOG (id or exact name) to FILE (.xlsx or .csv): the mapping's columns, or all fields."""
     from catalogsync import sync
 
-    with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
+    with common.connected(rps=rps, budget=budget) as client, common.progress(quiet=quiet) as watch:
         made = sync.export(
             catalog, file, client, common.journal(), mapping_path, watch, where=where, is_protected=protect
         )

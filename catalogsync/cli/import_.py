@@ -11,6 +11,7 @@ from catalogsync.cli import USAGE_EXIT, common
 from catalogsync.model import Ceiling
 
 if TYPE_CHECKING:
+    from catalogsync.budget import Budget
     from catalogsync.writer import Report
 
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @common.allow_option
 @common.option("-v", "--verbose", is_flag=True, help="Every change and problem, however many.")
 @common.json_option
+@common.budget_options
 @common.rate_options
 def command(
     sheet: Path,
@@ -35,6 +37,7 @@ def command(
     as_json: bool,
     rps: float,
     quiet: bool,
+    budget: Budget,
     strict: bool,
     batch: int,
     delete_unseen: bool,
@@ -71,7 +74,7 @@ def command(
             render.print_report(made, report)
 
     with (
-        common.connected(rps=rps) as client,
+        common.connected(rps=rps, budget=budget) as client,
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
     ):
         with common.progress(quiet=quiet) as watch:

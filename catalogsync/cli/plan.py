@@ -12,6 +12,7 @@ import click
 from catalogsync.cli import common
 
 if TYPE_CHECKING:
+    from catalogsync.budget import Budget
     from catalogsync.plan import Plan
 
 
@@ -50,6 +51,7 @@ _WRITERS: Mapping[str, Callable[[Path, Plan, float], None]] = {
 @common.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
 @common.option("-v", "--verbose", is_flag=True, help="Every change and problem, however many.")
 @common.json_option
+@common.budget_options
 @common.rate_options
 def command(
     sheet: Path,
@@ -60,6 +62,7 @@ def command(
     as_json: bool,
     rps: float,
     quiet: bool,
+    budget: Budget,
     strict: bool,
     batch: int,
     delete_unseen: bool,
@@ -80,7 +83,7 @@ def command(
         delete_linked=delete_linked,
         batch_size=batch,
     )
-    with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
+    with common.connected(rps=rps, budget=budget) as client, common.progress(quiet=quiet) as watch:
         journal = common.journal()
         planned = sync.plan(sheet, mapping_path, client, journal, options, watch)
     made = planned.plan
