@@ -36,6 +36,7 @@ from catalogsync import (
 from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.errors import GuardRefused, Problem, RowsRejected, Spot, StalePlan, UserError
+from catalogsync.forecasting import forecast_of
 from catalogsync.journal import Journal, Run
 from catalogsync.keys import key_text
 from catalogsync.mapping import resolve
@@ -62,13 +63,18 @@ class Watch:
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What a person may say beside the mapping. Reading options set here win over the mapping's ``read:``."""
+    """What a person may say beside the mapping. Reading options set here win over the mapping's ``read:``.
+
+    The forecast reckons with `recheck`, and with the checks of a plan that is applied later where it `is_stored`.
+    """
 
     read: ReadOptions = field(default_factory=ReadOptions)
     strict: bool = False
     delete_unseen: bool = False
     delete_linked: bool = False
     batch_size: int = 250
+    recheck: bool = True
+    is_stored: bool = True
     ceilings: Mapping[str, Ceiling] = field(default_factory=dict)
 
 
@@ -228,6 +234,9 @@ def plan_of(
         options=new_options,
         export=export.name,
     )
+    checked = schema if options.is_stored else None
+    forecast = forecast_of(made, client, recheck=options.recheck, checks=checked, elements=elements)
+    made = dataclasses.replace(made, forecast=forecast)
     agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     return Planned(made, schema, sheet.facts, agreed, wanted)
 

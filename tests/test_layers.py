@@ -54,6 +54,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("settling", "looking", "outbox", "optionwriter", "planpage", "reviewbook"),
     ("costs",),
     ("writer", "reviewanswers"),
+    ("forecasting",),
     ("runs", "undoing"),
     ("stale",),
     ("sync", "reviewing"),

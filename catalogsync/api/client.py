@@ -156,6 +156,10 @@ class Client:
         """The list's custom fields, and the account's id and time zone."""
         return self._run(self._dialect.schema(catalog))
 
+    def schema_requests(self, schema: Schema) -> int:
+        """How many requests `schema` sends for a schema like this."""
+        return self._dialect.schema_requests(schema)
+
     def write_catalogs(
         self,
         *,
@@ -250,6 +254,14 @@ class Client:
             what = f"an element in the answer has another shape than expected ({type(error).__name__}: {error})"
             raise UnexpectedAnswer(what, status=response.status) from None
 
+    def reading(self, expected_rows: int | None, since: Since | None) -> Reading:
+        """How `elements` reads a list, as a value: nothing is sent."""
+        return self._dialect.reading(expected_rows, since)
+
+    def rows_at(self, place: Any) -> tuple[int, int]:
+        """A place of such a reading as the number of rows before it, and how many rows it has."""
+        return self._dialect.rows_at(place)
+
     def elements_by_ids(self, schema: Schema, columns: Sequence[Column], ids: Sequence[int]) -> pd.DataFrame:
         """Certain elements, as `elements` gives them; an id that does not exist is left out.
 
@@ -279,6 +291,10 @@ class Client:
     def write_requests(self, counts: Mapping[str, int], batch_size: int) -> int:
         """The fewest requests that carry so many adds, updates and deletes (law 5)."""
         return self._dialect.write_requests(counts, min(batch_size, self.capabilities.max_batch))
+
+    def parts(self, changes: Sequence[Change], batch_size: int) -> Iterator[Sequence[Change]]:
+        """The changes as they are put into requests; nothing is encoded."""
+        return self._dialect.parts(changes, min(batch_size, self.capabilities.max_batch))
 
     def batches(self, catalog_id: int, changes: Sequence[Change], schema: Schema, batch_size: int) -> Iterator[Batch]:
         """The fewest requests that carry the changes (law 5)."""

@@ -62,6 +62,8 @@ def command(
         delete_unseen=delete_unseen,
         delete_linked=delete_linked,
         batch_size=batch,
+        recheck=not no_recheck,
+        is_stored=not yes,
         ceilings=common.ceilings_of(delete=max_delete, update=max_update, add=max_add, options=max_options),
     )
     journal = common.journal()
