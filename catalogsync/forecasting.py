@@ -48,6 +48,14 @@ def forecast_of(
     return Forecast(count, round(max(in_turn_s, paced_s), 2))
 
 
+def read_floor(count: int, schema: Schema, client: Client) -> int:
+    """How many reads planning takes at the most where nothing moves (law 5): a catalog of so many elements by pages,
+    what was under way when its end was reached, two that prove that nothing moved, the list, the account and fields.
+    """
+    pages = -(-count // client.capabilities.page_rows)
+    return pages + client.vain_reads + 2 + 1 + client.schema_requests(schema)
+
+
 def _checks(plan: Plan, client: Client, schema: Schema, elements: pd.DataFrame | None) -> int:
     """The requests of `sync.check_stored`: list, schema, the elements touched (stale.py), and those that are newer."""
     touched = len({change.id for change in plan.changes if isinstance(change, Update | Delete)})

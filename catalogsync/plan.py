@@ -153,13 +153,16 @@ def options_record(options: AddOptions) -> dict[str, Any]:
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON values, with its digest and a checksum over all of it. Holds no secret."""
+    """The plan as JSON values, with its digest and a checksum over all of it. Holds no secret.
+
+    What a command tells beside it under ``requests`` is no part of it.
+    """
     tree = _tree(plan)
     return {**tree, "checksum": _checksum(tree)}
 
 
 def _checksum(tree: Mapping[str, Any]) -> str:
-    content = {name: value for name, value in tree.items() if name != "checksum"}
+    content = {name: value for name, value in tree.items() if name not in {"checksum", "requests"}}
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 

@@ -33,7 +33,8 @@ def summary(plan: Plan, *, rps: float) -> str:
     seconds = plan.forecast.seconds if plan.forecast else written / (rps * PACE_SHARE) if rps else 0
     words = requests_words(written)
     if plan.forecast:
-        words += f", {plan.forecast.requests} requests in all with what is looked at before and after"
+        reads = plan.forecast.requests - written
+        words += f" and {reads} read{'' if reads == 1 else 's'}"
     pace = f", {duration(seconds)} at {rps:g} requests per second" if rps else ""
     return f"Plan: {', '.join(parts)}; {tail}.\n{words}{pace}. Digest {plan.digest}."
 

@@ -36,7 +36,7 @@ from catalogsync import (
 from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.errors import GuardRefused, Problem, RowsRejected, Spot, StalePlan, UserError
-from catalogsync.forecasting import forecast_of
+from catalogsync.forecasting import forecast_of, read_floor
 from catalogsync.journal import Journal, Run
 from catalogsync.keys import key_text
 from catalogsync.mapping import resolve
@@ -83,6 +83,7 @@ class Planned:
     """A plan, and what an apply in the same run can use again.
 
     `base` is what sheet and catalog agree on as far as nothing is written, `wanted` the rows that were planned from.
+    `reads_sent` requests were sent until it was made, `read_floor` is how many law 5 allows where nothing moves.
     """
 
     plan: Plan
@@ -90,6 +91,8 @@ class Planned:
     sheet_facts: Mapping[str, str]
     base: Base
     wanted: pd.DataFrame
+    reads_sent: int = 0
+    read_floor: int = 0
 
 
 def plan(
@@ -238,7 +241,8 @@ def plan_of(
     forecast = forecast_of(made, client, recheck=options.recheck, checks=checked, elements=elements)
     made = dataclasses.replace(made, forecast=forecast)
     agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
-    return Planned(made, schema, sheet.facts, agreed, wanted)
+    floor = read_floor(existing.element_count, schema, client)
+    return Planned(made, schema, sheet.facts, agreed, wanted, client.reads_sent, floor)
 
 
 def sheet_warnings(sheet: Sheet, desired: tables.Desired, mapping: SheetMapping) -> Iterable[Problem]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from catalogsync.model import Schema
     from catalogsync.reader import Hidden, ReadOptions
     from catalogsync.runs import Recovered
-    from catalogsync.sync import Watch
+    from catalogsync.sync import Planned, Watch
     from catalogsync.writer import WriteOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -249,6 +249,23 @@ def writing(*, settle: float, no_recheck: bool, quiet: bool = False) -> Iterator
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def requests_json(planned: Planned, client: Client) -> dict[str, int]:
+    """What was sent so far; `planning_floor` is how many reads planning may take where nothing moves (law 5)."""
+    return {
+        "reads": client.reads_sent,
+        "writes": client.writes_sent,
+        "throttled": client.throttled,
+        "planning_reads": planned.reads_sent,
+        "planning_floor": planned.read_floor,
+    }
+
+
+def say_requests(planned: Planned, client: Client) -> None:
+    """The same in words."""
+    sent = f"Requests sent: {client.reads_sent} reads, {client.writes_sent} writes"
+    say(f"{sent}. Planning took {planned.reads_sent} reads; if nothing moves it takes {planned.read_floor} at most.")
 
 
 @dataclass(frozen=True)

@@ -71,9 +71,14 @@ def command(
     def tell(report: Report | None) -> None:
         """The outcome; without a report the plan alone."""
         if as_json:
-            common.print_json({"plan": to_json(made), "run": render.report_json(report) if report else None})
-        elif report:
+            requests = common.requests_json(planned, client)
+            outcome = render.report_json(report) if report else None
+            common.print_json({"plan": to_json(made), "run": outcome, "requests": requests})
+            return
+        if report:
             render.print_report(made, report)
+        if verbose:
+            common.say_requests(planned, client)
 
     with (
         common.connected(rps=rps, budget=budget) as client,

@@ -88,12 +88,15 @@ def command(
         planned = sync.plan(sheet, mapping_path, client, journal, options, watch)
     made = planned.plan
     if as_json:
-        click.echo(json.dumps(to_json(made), ensure_ascii=False, indent=2))
+        told = {**to_json(made), "requests": common.requests_json(planned, client)}
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
         render.print_stopping(made, verbose=verbose, stderr=True)
     else:
         if not quiet:
             render.print_facts(planned.sheet_facts)
         render.print_plan(made, rps=rps, verbose=verbose)
+        if verbose:
+            common.say_requests(planned, client)
     if out:
         _WRITERS[out.suffix.lower()](out, made, rps)
         if out.suffix.lower() == ".html":

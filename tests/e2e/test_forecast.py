@@ -106,6 +106,8 @@ def planned(shell: Shell, shape: Shape) -> Any:
     assert shell(*PLAN) == 0
     made = json.loads(shell.out)
     assert made["counts"] == {"add": shape.add, "update": shape.update, "delete": shape.delete}
+    sent = made.pop("requests")
+    assert (sent["reads"], sent["writes"]) == (len(shell.sent), 0)
     assert made == json.loads(Path("plan.json").read_text(encoding="utf-8"))
     return made
 
@@ -154,7 +156,38 @@ def test_a_plan_that_changes_nothing_takes_nothing(prepared: Any) -> None:
 def test_people_read_it_too(prepared: Any) -> None:
     shell = prepared(Shape(add=10), "v2")
     assert shell("plan", "sheet.csv", "-m", "map.yaml") == 0
-    assert "\n1 write request, 5 requests in all with what is looked at before and after. Digest " in shell.out
+    assert "\n1 write request and 4 reads. Digest " in shell.out
+
+
+# --- the floor of reads --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("api", ["v2", "v4"])
+def test_an_unchanged_catalog_of_ten_thousand_takes_no_write_and_reads_at_the_floor(prepared: Any, api: str) -> None:
+    shell = prepared(Shape(stay=10_000), api)
+    shell(*PLAN)  # since then it is known how many there are
+    assert shell("import", "sheet.csv", "-m", "map.yaml", "--yes", "--json") == 0
+    assert {arrival.method for arrival in shell.sent} == {"GET"}
+    told = json.loads(shell.out)["requests"]
+    assert (told["reads"], told["planning_reads"]) == (len(shell.sent), len(shell.sent))
+    assert (told["writes"], told["throttled"]) == (0, 0)
+    pages, ahead = {"v2": (20, 2), "v4": (40, 0)}[api]
+    others = {"v2": 2, "v4": 3}[api]  # list, account, and v4's fields
+    assert told["planning_reads"] <= told["planning_floor"] <= pages + ahead + 2 + others
+
+
+def test_v_tells_what_was_sent(prepared: Any) -> None:
+    shell = prepared(Shape(add=2), "v2")
+    assert shell("import", "sheet.csv", "-m", "map.yaml", "--yes", "-v") == 0
+    words = "Requests sent: 4 reads, 1 writes. Planning took 3 reads; if nothing moves it takes 4 at most."
+    assert words in shell.err
+
+
+def test_what_plan_prints_as_json_can_be_applied(prepared: Any) -> None:
+    shell = prepared(Shape(add=2), "v2")
+    assert shell("plan", "sheet.csv", "-m", "map.yaml", "--json") == 0
+    Path("printed.json").write_text(shell.out, encoding="utf-8")
+    assert shell("apply", "printed.json") == 0
 
 
 # --- time ----------------------------------------------------------------------------------------------------
