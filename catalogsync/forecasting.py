@@ -5,7 +5,8 @@ options. A stored plan is checked before: the list, the account and its fields, 
 it adds any, the elements that are newer than the plan. What comes in between is not forecast: colleagues' edits, lost
 answers, an element that was edited in the very second of its look.
 
-Time: requests at the pace of the rate limit, or, where the account is slower than that, one after the other.
+Time: what comes before the batches goes out one by one, the batches beside one another; each request waits for its turn
+at the pace of the rate limit, or, where the account is slower than that, for the answer to the one before.
 """
 
 from __future__ import annotations
@@ -41,11 +42,12 @@ def forecast_of(
     head += 2 * len(plan.options)
     size = min(plan.batch_size, client.capabilities.max_batch)
     costs = [batch_cost(part, plan, client.capabilities, recheck=recheck) for part in client.parts(plan.changes, size)]
-    count = head + sum(map(sum, costs))
+    rest = sum(map(sum, costs))
     latency_s, pace_rps = client.budget.latency_s, client.budget.pace_rps
-    in_turn_s = (head + sum(map(sum, costs)) / min(IN_FLIGHT, len(costs))) * latency_s
-    paced_s = (count - 1) / pace_rps + latency_s if pace_rps else 0.0
-    return Forecast(count, round(max(in_turn_s, paced_s), 2))
+    turn_s = 1 / pace_rps if pace_rps else 0.0
+    one_by_one_s = head * max(turn_s, latency_s)
+    beside_s = (rest - 1) * max(turn_s, latency_s / min(IN_FLIGHT, len(costs)))
+    return Forecast(head + rest, round(one_by_one_s + beside_s + latency_s, 2))
 
 
 def read_floor(count: int, schema: Schema, client: Client) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from catalogsync.api.auth import Account
 from catalogsync.api.client import connect
 from catalogsync.budget import Budget
 from catalogsync.emulator.faults import Fault
-from catalogsync.errors import BudgetSpent
+from catalogsync.errors import ApiError, BudgetSpent
 from catalogsync.writer import Report, WriteOptions
 from tests.e2e.conftest import Shell, Start, catalog_of
 from tests.e2e.worlds import World, world
@@ -101,6 +102,53 @@ def test_no_run_sends_more_than_its_budget_and_run_after_run_ends_with_each_elem
             if stopped is None:
                 break
             assert number < len(budgets) + 20, "no run makes headway"
+        held = made.state()
+        assert sorted((v["101"], v["102"]) for v in held.values()) == sorted((c, str(a)) for c, a in wanted.items())
+
+
+FAULTS = st.builds(
+    Fault,
+    st.just("status"),
+    st.sampled_from(["GET", "POST", "PATCH"]),
+    nth=st.integers(1, 12),
+    count=st.integers(1, 2),
+    status=st.sampled_from([429, 503, 504]),
+    when=st.sampled_from(["before", "after"]),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    api=st.sampled_from(APIS),
+    before=st.dictionaries(st.sampled_from(CODES), st.integers(1, 2), max_size=8),
+    wanted=st.dictionaries(st.sampled_from(CODES), st.integers(1, 2), min_size=1, max_size=8),
+    runs_of=st.lists(st.tuples(st.integers(4, 24), st.lists(FAULTS, max_size=2)), min_size=1, max_size=4),
+    batch=st.integers(1, 3),
+)
+def test_with_lost_answers_only_reads_that_settle_go_beyond_and_it_ends_with_each_element_once(
+    api: str,
+    before: dict[str, int],
+    wanted: dict[str, int],
+    runs_of: list[tuple[int, list[Fault]]],
+    batch: int,
+) -> None:
+    elements = [element(int(code[1:]), amount) for code, amount in before.items()]
+    with world(api, FIELDS, elements) as made:
+        made.plan(sheet_of(wanted), MAPPING)  # writes the files
+        for most, faults in runs_of:
+            for fault in faults:
+                made.emulator.fault(fault)
+            budget = Budget(most)
+            with contextlib.suppress(ApiError):
+                import_once(made, api, sheet_of(wanted), budget, batch, 1)
+            made.emulator.faults.clear()
+            assert len(made.emulator.requests) == budget.requests_sent
+            assert {arrival.method for arrival in made.emulator.requests[most:]} <= {"GET"}
+            if not any(arrival.status != 200 and arrival.method != "GET" for arrival in made.emulator.requests):
+                reads_back = sum(arrival.method != "GET" for arrival in made.emulator.requests)
+                assert budget.requests_sent <= most + 3 * reads_back
+        for _ in range(3):
+            import_once(made, api, sheet_of(wanted), Budget(), batch, 1)
         held = made.state()
         assert sorted((v["101"], v["102"]) for v in held.values()) == sorted((c, str(a)) for c, a in wanted.items())
 
