@@ -15,6 +15,7 @@ CatalogSyncError
     ├── Refused            the request as a whole was refused                            exit 1
     ├── UnexpectedAnswer   an answer that cannot be understood                           exit 1
     ├── Temporary          not now; nothing was written; run again                       exit 6
+    ├── BudgetSpent        it was not asked: the run's budget is used up; run again              exit 6
     ├── InDoubt            a write went out and no answer came back                      exit 6
     └── Unauthorized       the token is wrong, expired, without rights, or blocked       exit 7
 """
@@ -151,6 +152,12 @@ class UnexpectedAnswer(ApiError):
 
 class Temporary(ApiError):
     """Not now: rate limit, server error or no connection, on a request that wrote nothing."""
+
+    exit_code = 6
+
+
+class BudgetSpent(ApiError):
+    """A request was not sent: so many, or so much time, the run was given (budget.py). What went before is recorded."""
 
     exit_code = 6
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from catalogsync import tables
 from catalogsync.api.client import Client
+from catalogsync.api.dialect import Capabilities
 from catalogsync.model import FACTS, NAME, Add, Change, Delete, Result, Schema, Update
 from catalogsync.plan import Plan
 from catalogsync.stopping import Stop
@@ -37,11 +38,11 @@ def look(changes: Sequence[Change], plan: Plan, schema: Schema, client: Client, 
     Raises ApiError where the catalog cannot be read.
     """
     looked = Looked()
-    at_risk = [c for c in changes if not isinstance(c, Add) and _is_at_risk(c, plan, client, recheck=recheck)]
-    if not at_risk:
+    risky = at_risk(changes, plan, client.capabilities, recheck=recheck)
+    if not risky:
         return looked
-    held = _held_still(at_risk, schema, client, stop)
-    for change in at_risk:
+    held = _held_still(risky, schema, client, stop)
+    for change in risky:
         settled = _overtaken(change, held)
         if settled:
             looked.results.append(settled)
@@ -52,10 +53,17 @@ def look(changes: Sequence[Change], plan: Plan, schema: Schema, client: Client, 
     return looked
 
 
-def _is_at_risk(change: Update | Delete, plan: Plan, client: Client, *, recheck: bool) -> bool:
-    if isinstance(change, Update) and client.capabilities.compares_updates:
-        return change.updated_at >= plan.made_at - 1
-    return recheck
+def at_risk(
+    changes: Sequence[Change], plan: Plan, capabilities: Capabilities, *, recheck: bool
+) -> list[Update | Delete]:
+    """The changes whose elements have to be looked at just before the write."""
+
+    def is_at_risk(change: Update | Delete) -> bool:
+        if isinstance(change, Update) and capabilities.compares_updates:
+            return change.updated_at >= plan.made_at - 1
+        return recheck
+
+    return [change for change in changes if not isinstance(change, Add) and is_at_risk(change)]
 
 
 def _held_still(changes: Sequence[Update | Delete], schema: Schema, client: Client, stop: Stop) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from catalogsync import captions, newoptions
 from catalogsync.api import v4_options
 from catalogsync.api.client import Client
 from catalogsync.api.v4_options import Option
+from catalogsync.budget import Purse, spending
 from catalogsync.errors import ApiError, CatalogSyncError, InDoubt, Problem, StalePlan, Stopped, UnexpectedAnswer
 from catalogsync.fields import quoted
 from catalogsync.journal import Journal
@@ -51,7 +52,7 @@ def add_options(
         for wanted in plan.options:
             field = _Field(made.plan, wanted, client, journal, run_id, settle_s, stop)
             try:
-                added = field.add()
+                added = field.add_within_budget()
             except CatalogSyncError as error:
                 return replace(made, write_requests=made.write_requests + field.sent_count, stopped_by=error)
             done = record(made.plan, added, journal, run_id)
@@ -76,7 +77,7 @@ def settled(plan: Plan, wanted: AddOptions, client: Client, *, wait_s: float, st
     """
     for pause_s in (0.0, wait_s):
         if pause_s > 0:
-            stop.sleep(pause_s)
+            client.budget.pause(pause_s, stop.sleep)
         found = _found(plan, wanted, client.options(plan.catalog_id, wanted.field_id))
         if len(found) == len(wanted.captions):
             return AddedOptions(wanted.field_id, found)
@@ -98,6 +99,18 @@ class _Field:
     stop: Stop
     sent_count: int = 0
 
+    def add_within_budget(self) -> AddedOptions:
+        """As `add`, begun only if the budget suffices for the read and the write. Raises BudgetSpent too."""
+        budget = self.client.budget
+        purses = budget.reserve(2)
+        if purses is None:
+            raise budget.spent(needed=2)
+        try:
+            with spending(purses[0]):
+                return self.add()
+        finally:
+            budget.give_back(purses)
+
     def add(self) -> AddedOptions:
         """Add those that are not there. Raises ApiError, StalePlan and Stopped."""
         lost: ApiError | None = None
@@ -116,7 +129,8 @@ class _Field:
             except (InDoubt, UnexpectedAnswer) as error:  # both after the request went out
                 lost = error
                 self._ended("sent", error)
-                landed = settled(self.plan, self.wanted, self.client, wait_s=self.settle_s, stop=self.stop)
+                with spending(Purse(may_exceed=True)):
+                    landed = settled(self.plan, self.wanted, self.client, wait_s=self.settle_s, stop=self.stop)
                 if landed:
                     return replace(landed, adopted=adopted)
                 self._heed()
@@ -130,6 +144,7 @@ class _Field:
     def _heed(self) -> None:
         if self.stop:
             raise Stopped(self.stop.signal)
+        self.client.budget.check()
 
     def _ended(self, outcome: str, error: ApiError) -> None:
         self.journal.options_ended(self.run_id, self.wanted.field_id, outcome, str(error))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Batch
+from catalogsync.budget import Purse
 from catalogsync.model import Change, Schema
 from catalogsync.plan import Plan
 
@@ -29,13 +30,15 @@ class Search:
 class Task:
     """A batch to send, `size` being the batch size when it was made; `search` where it is a part of a refused one.
 
-    `is_sent` from the moment in which its request may have left.
+    `is_sent` from the moment in which its request may have left. `purses` are the requests that are set aside for its
+    look, its write and its read-back.
     """
 
     batch: Batch
     size: int
     search: Search | None = None
     is_sent: bool = False
+    purses: tuple[Purse, ...] = ()
 
 
 @dataclass

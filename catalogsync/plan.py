@@ -47,6 +47,14 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class Forecast:
+    """How many requests an apply sends, all of them, and how many seconds that takes at the pace of the rate limit."""
+
+    requests: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a run would do to one catalog.
 
@@ -59,7 +67,8 @@ class Plan:
     `write_requests` is the fewest that carry them all (law 5). `options` are added before any of the changes is sent,
     with a request per field; until then stand-ins (captions.py) stand for them in the changes.
     `review` is there where a person reviewed it; it is no part of the digest. `export` is the name of the exported
-    workbook that the sheet is, "" where it is another sheet: such a workbook has a base of its own.
+    workbook that the sheet is, "" where it is another sheet: such a workbook has a base of its own. `forecast` is what
+    an apply takes (forecasting.py); plans of older versions have none.
     """
 
     account_id: int
@@ -88,6 +97,7 @@ class Plan:
     options: tuple[AddOptions, ...] = ()
     review: Review | None = None
     export: str = ""
+    forecast: Forecast | None = None
 
     @property
     def option_count(self) -> int:
@@ -143,13 +153,16 @@ def options_record(options: AddOptions) -> dict[str, Any]:
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON values, with its digest and a checksum over all of it. Holds no secret."""
+    """The plan as JSON values, with its digest and a checksum over all of it. Holds no secret.
+
+    What a command tells beside it under ``requests`` is no part of it.
+    """
     tree = _tree(plan)
     return {**tree, "checksum": _checksum(tree)}
 
 
 def _checksum(tree: Mapping[str, Any]) -> str:
-    content = {name: value for name, value in tree.items() if name != "checksum"}
+    content = {name: value for name, value in tree.items() if name not in {"checksum", "requests"}}
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -173,6 +186,7 @@ def _tree(plan: Plan) -> dict[str, Any]:
         "batch_size": plan.batch_size,
         "write_requests": plan.write_requests,
         **({"export": plan.export} if plan.export else {}),
+        **({"forecast": dataclasses.asdict(plan.forecast)} if plan.forecast else {}),
         "rejected_rows": plan.rejected_rows,
         "sheet_rows": plan.sheet_rows,
         "columns": {
@@ -247,6 +261,7 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
             alarms=tuple(map(_problem_of, tree["alarms"])),
             options=tuple(_options_of(record) for record in tree.get("options", ())),  # older plans have none
             export=str(tree.get("export", "")),
+            forecast=_forecast_of(tree["forecast"]) if "forecast" in tree else None,
             review=_review_of(tree["review"]) if "review" in tree else None,
         )
         is_whole = _checksum(tree) == tree.get("checksum") and plan.digest == tree.get("digest")
@@ -259,6 +274,10 @@ def from_json(tree: Any, name: str = "plan") -> Plan:
 
 def _options_of(record: dict[str, Any]) -> AddOptions:
     return AddOptions(int(record["field_id"]), tuple(map(str, record["captions"])))
+
+
+def _forecast_of(record: dict[str, Any]) -> Forecast:
+    return Forecast(int(record["requests"]), float(record["seconds"]))
 
 
 def _review_of(record: dict[str, Any]) -> Review:

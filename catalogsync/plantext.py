@@ -29,9 +29,14 @@ def summary(plan: Plan, *, rps: float) -> str:
     tail += clash_counts(plan)
     if not plan.changes:
         return f"Nothing to do: {tail}."
-    requests = plan.write_requests
-    pace = f", {duration(requests / (rps * PACE_SHARE))} at {rps:g} requests per second" if rps else ""
-    return f"Plan: {', '.join(parts)}; {tail}.\n{requests_words(requests)}{pace}. Digest {plan.digest}."
+    written = plan.write_requests
+    seconds = plan.forecast.seconds if plan.forecast else written / (rps * PACE_SHARE) if rps else 0
+    words = requests_words(written)
+    if plan.forecast:
+        reads = plan.forecast.requests - written
+        words += f" and {reads} read{'' if reads == 1 else 's'}"
+    pace = f", {duration(seconds)} at {rps:g} requests per second" if rps else ""
+    return f"Plan: {', '.join(parts)}; {tail}.\n{words}{pace}. Digest {plan.digest}."
 
 
 def duration(seconds: float) -> str:

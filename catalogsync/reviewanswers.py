@@ -266,7 +266,7 @@ def _approved(plan: Plan, found: Mapping[str, str], decided: Mapping[int, str], 
     ]
     review = Review(plan.digest, by, tuple(left_out), tuple(sides))
     options = newoptions.needed(changes, plan.columns) if left_out else plan.options
-    return replace(plan, changes=tuple(changes), options=options, review=review)
+    return replace(plan, changes=tuple(changes), options=options, review=review, forecast=None)
 
 
 def _part(change: Change, found: Mapping[str, str]) -> tuple[Change | None, list[str]]:

@@ -15,6 +15,7 @@ from catalogsync import newoptions, runs, tables
 from catalogsync.api.client import Client
 from catalogsync.base import Written
 from catalogsync.errors import CatalogBusy, Problem, StalePlan, UserError
+from catalogsync.forecasting import forecast_of
 from catalogsync.journal import Journal, Run
 from catalogsync.keys import key_text
 from catalogsync.model import Change, Clash, Schema, Update
@@ -101,7 +102,8 @@ def _with_requests(plan: Plan, answers: Answers, client: Client) -> Plan:
     """The plan with the requests that it takes; its clashes are those that nobody decided."""
     requests = len(plan.options) + client.write_requests(counts_of(plan.changes), plan.batch_size)
     left = tuple(clash for place, clash in enumerate(plan.clashes) if place not in answers.decided)
-    return replace(plan, write_requests=requests, clashes=left)
+    plan = replace(plan, write_requests=requests, clashes=left)
+    return replace(plan, forecast=forecast_of(plan, client))
 
 
 def _moved(plan: Plan, held: pd.DataFrame, clashes: list[Clash]) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from catalogsync.api.client import Client
 from catalogsync.api.dialect import Since
 from catalogsync.base import Base, Written
 from catalogsync.errors import Problem, Refused, StalePlan
+from catalogsync.forecasting import forecast_of
 from catalogsync.journal import Journal, Operation, Run
 from catalogsync.keys import key_text
 from catalogsync.model import Add, Result, Schema
@@ -172,7 +173,7 @@ def _settled(
         schema,
         client,
         wait_s=options.settle_s - max(0, age_s),
-        sleep=options.stop.sleep,
+        sleep=lambda seconds: client.budget.pause(seconds, options.stop.sleep),
         taken={operation.element_id for operation in operations if operation.element_id},
     )
     journal.found(run.id, settled.results, settled.absent)
@@ -197,7 +198,8 @@ def remaining(
     changes = tuple(change for change in left if change.op not in skipped)
     new_options = newoptions.needed(changes, run.plan.columns)
     requests = len(new_options) + client.write_requests(counts_of(changes), run.plan.batch_size)
-    return replace(run.plan, changes=changes, options=new_options, write_requests=requests), overtaken
+    left_plan = replace(run.plan, changes=changes, options=new_options, write_requests=requests)
+    return replace(left_plan, forecast=forecast_of(left_plan, client)), overtaken
 
 
 def told(run: Run, results: Iterable[Result]) -> tuple[Problem, ...]:

@@ -37,6 +37,7 @@ from catalogsync import (
 from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.errors import GuardRefused, Problem, RowsRejected, Spot, StalePlan, UserError, name_of
+from catalogsync.forecasting import forecast_of, read_floor
 from catalogsync.journal import Journal, Run
 from catalogsync.keys import key_text
 from catalogsync.mapping import resolve
@@ -63,13 +64,18 @@ class Watch:
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What a person may say beside the mapping. Reading options set here win over the mapping's ``read:``."""
+    """What a person may say beside the mapping. Reading options set here win over the mapping's ``read:``.
+
+    The forecast reckons with `recheck`, and with the checks of a plan that is applied later where it `is_stored`.
+    """
 
     read: ReadOptions = field(default_factory=ReadOptions)
     strict: bool = False
     delete_unseen: bool = False
     delete_linked: bool = False
     batch_size: int = 250
+    recheck: bool = True
+    is_stored: bool = True
     ceilings: Mapping[str, Ceiling] = field(default_factory=dict)
     keep_sheet: bool = False
 
@@ -82,6 +88,7 @@ class Planned:
     `editors` says of the elements that the plan speaks of when (Unix seconds) and by whom each was edited last.
     `is_part`: the sheet is a part of a catalog, so that its size says nothing about the next one's. `sheet` is what
     was read, where `PlanOptions.keep_sheet` asks for it: a result workbook is made from it.
+    `reads_sent` requests were sent until it was made, `read_floor` is how many law 5 allows where nothing moves.
     """
 
     plan: Plan
@@ -92,6 +99,8 @@ class Planned:
     editors: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     is_part: bool = False
     sheet: Sheet | None = None
+    reads_sent: int = 0
+    read_floor: int = 0
 
 
 def plan(
@@ -236,6 +245,9 @@ def plan_of(
     )
     if options.strict:
         check_strict(made)
+    checked = schema if options.is_stored else None
+    forecast = forecast_of(made, client, recheck=options.recheck, checks=checked, elements=elements)
+    made = dataclasses.replace(made, forecast=forecast)
     has_row = desired.seen.union(pd.Index(known.keys)) if export.is_part and known is not None else desired.seen
     agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=has_row, ids=existing.ids)
     return Planned(
@@ -247,6 +259,8 @@ def plan_of(
         _editors(made, elements),
         is_part=export.is_part,
         sheet=sheet if options.keep_sheet else None,
+        reads_sent=client.reads_sent,
+        read_floor=read_floor(existing.element_count, schema, client),
     )
 
 

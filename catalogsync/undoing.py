@@ -17,6 +17,7 @@ import pandas as pd
 from catalogsync import fields, tables
 from catalogsync.api.client import Client
 from catalogsync.errors import Problem
+from catalogsync.forecasting import forecast_of
 from catalogsync.journal import Operation, OptionsOperation, Run
 from catalogsync.keys import key_text
 from catalogsync.model import FACTS, NAME, Add, Change, Column, Delete, Schema, Update
@@ -130,6 +131,7 @@ def taken_back(
         warnings=(*now.left_alone, *now.lost),
         notes=tuple(notes),
     )
+    plan = replace(plan, forecast=forecast_of(plan, client))
     return TakenBack(plan, tuple(now.left_alone), tuple(now.lost), earlier.run_ids)
 
 

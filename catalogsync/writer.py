@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from time import monotonic
@@ -23,6 +23,8 @@ from time import monotonic
 from catalogsync import newoptions, tables
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Batch
+from catalogsync.budget import Purse, spending
+from catalogsync.costs import batch_cost
 from catalogsync.errors import ApiError, CatalogSyncError, InDoubt, Refused, Stopped, UnexpectedAnswer
 from catalogsync.journal import Journal
 from catalogsync.looking import Looked, look
@@ -106,7 +108,7 @@ def apply(
 
     `progress` hears the number of changes whose request is over; `before_end` gets the report while the run counts
     as unfinished: should the process end in it, the next one sees to the run. Ends early, with everything recorded,
-    at an error that concerns the whole run, or when asked to stop.
+    at an error that concerns the whole run, when asked to stop, or where the client's budget is used up.
     """
     options = options or WriteOptions()
     run_id = journal.start(plan, undoes=undoes)
@@ -167,6 +169,8 @@ class _Run:
         self._made: set[int] = set()
         self._newest_id = 0
         self._older_than: dict[int, int] = {}
+        self._budget = client.budget
+        self._waiting: Task | None = None
 
     def go(self) -> Report:
         total, stop = self._total, self._options.stop
@@ -179,8 +183,8 @@ class _Run:
                 if stop and not total.stopped_by:
                     total.stopped_by = Stopped(stop.signal)
                 while not total.stopped_by and len(under_way) < self._options.in_flight:
-                    task = self._outbox.next()
-                    if task is None:
+                    task = self._waiting or self._outbox.next()
+                    if task is None or not self._can_begin(task, under_way):
                         break
                     under_way[pool.submit(self._send, task)] = task
                 if not under_way:
@@ -195,6 +199,18 @@ class _Run:
             stop.is_heeded = False
             pool.shutdown(wait=False, cancel_futures=True)
         return self._report()
+
+    def _can_begin(self, task: Task, under_way: Collection[object]) -> bool:
+        """Whether the budget suffices for a batch; if so, what it needs is set aside. Else it waits for what others
+        may not need, and the run ends where there are no others."""
+        cost = batch_cost(task.batch.changes, self._plan, self._client.capabilities, recheck=self._options.recheck)
+        purses = self._budget.reserve(*cost, beside=len(under_way))
+        self._waiting = None if purses else task
+        if purses:
+            task.purses = purses
+        elif not under_way:
+            self._total.stopped_by = self._budget.spent(needed=sum(cost))
+        return bool(purses)
 
     def _take_what_is_over(self, under_way: dict[Future[_Outcome], Task]) -> None:
         over, others = wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -283,12 +299,26 @@ class _Run:
     # --- one batch, in a thread of its own ---
 
     def _send(self, task: Task) -> _Outcome:
+        try:
+            return self._sent(task)
+        finally:
+            self._budget.give_back(task.purses)
+
+    def _sent(self, task: Task) -> _Outcome:
         outcome = _Outcome()
         options = self._options
+        for_look, for_write, for_reading = task.purses
+        for_reading.may_exceed = True
         try:
-            looked = look(
-                task.batch.changes, self._plan, self._schema, self._client, recheck=options.recheck, stop=options.stop
-            )
+            with spending(for_look):
+                looked = look(
+                    task.batch.changes,
+                    self._plan,
+                    self._schema,
+                    self._client,
+                    recheck=options.recheck,
+                    stop=options.stop,
+                )
         except ApiError as error:
             outcome.stopped_by = error
             return outcome
@@ -299,8 +329,10 @@ class _Run:
         if batch is None or options.stop:
             return outcome
         task.is_sent = True
-        self._write(batch, looked, outcome)
-        self._read_back(batch, outcome)
+        with spending(for_write):
+            self._write(batch, looked, outcome)
+        with spending(for_reading):
+            self._read_back(batch, outcome)
         with self._sharing:
             self._made.update(element_ids(outcome.results))
             self._newest_id = max(self._made, default=0)
@@ -364,23 +396,27 @@ class _Run:
             older_than = min(self._older_than[change.op] for change in changes)
         stop = self._options.stop
         try:
-            settled = settle(
-                changes,
-                self._plan,
-                self._schema,
-                self._client,
-                wait_s=wait_s,
-                sleep=stop.sleep,
-                taken=taken,
-                older_than=older_than,
-            )
+            with spending(Purse(may_exceed=True)):
+                settled = settle(
+                    changes,
+                    self._plan,
+                    self._schema,
+                    self._client,
+                    wait_s=wait_s,
+                    sleep=lambda seconds: self._budget.pause(seconds, stop.sleep),
+                    taken=taken,
+                    older_than=older_than,
+                )
         except ApiError as unreadable:
             outcome.stopped_by = unreadable
             outcome.results += [_unknown(change, str(error)) for change in changes]
             return []
-        # The wish to stop cuts the settling time short: an add may land yet.
-        early = [change for change in settled.absent if isinstance(change, Add) and wait_s > 0 and stop]
+        # The wish to stop and the deadline cut the settling time short: an add may land yet.
+        is_early = wait_s > 0 and (bool(stop) or self._budget.is_late)
+        early = [change for change in settled.absent if isinstance(change, Add) and is_early]
         absent = [change for change in settled.absent if change not in early]
+        if early and not stop:
+            outcome.stopped_by = self._budget.spent()
         self._journal.found(self._run_id, settled.results, absent)
         outcome.results += settled.results
         outcome.results += [_unknown(change, f"{error}; it may still be stored") for change in early]

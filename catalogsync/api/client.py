@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -15,8 +15,10 @@ import pandas as pd
 from catalogsync.api import v4_fields, v4_options
 from catalogsync.api.auth import Account
 from catalogsync.api.dialect import Batch, Capabilities, Dialect, Flow, Page, Reading, Request, Response, Since
+from catalogsync.api.metered import Metered
 from catalogsync.api.transport import (
     CEILING_RPS,
+    PACE_SHARE,
     Authorized,
     HttpTransport,
     RateLimited,
@@ -27,6 +29,7 @@ from catalogsync.api.transport import (
 )
 from catalogsync.api.v2 import V2
 from catalogsync.api.v4 import V4
+from catalogsync.budget import Budget
 from catalogsync.errors import Refused, UnexpectedAnswer, UserError
 from catalogsync.model import Catalog, Change, Column, NewField, Result, Schema
 
@@ -47,27 +50,35 @@ def connect(
     rps: float = CEILING_RPS,
     on_wait: Callable[[str], None] | None = None,
     on_notice: Callable[[str], None] | None = None,
+    budget: Budget | None = None,
 ) -> Client:
-    """A client for an account. `rps` is the ceiling of requests per second, 0 for none.
+    """A client for an account. `rps` is the ceiling of requests per second, 0 for none; `budget` that of its run.
 
     `on_wait` hears why a request is sent again, `on_notice` what a person should do soon about the login.
     """
+    budget = budget or Budget()
     credentials = credentials_of(account, rps=rps, on_notice=on_notice)
-    transport: Transport = HttpTransport(account, credentials=credentials)
+    transport: Transport = Metered(HttpTransport(account, credentials=credentials), budget)
     if rps:
-        transport = RateLimited(transport, turns_file=turns_file(account.url), rps=rps)
-    return Client(DIALECTS[account.api](), Retrying(Authorized(transport, credentials), on_wait=on_wait))
+        budget.pace_rps = rps * PACE_SHARE
+        transport = RateLimited(transport, turns_file=turns_file(account.url), rps=rps, budget=budget)
+    authorized = Authorized(transport, credentials)
+    return Client(DIALECTS[account.api](), Retrying(authorized, on_wait=on_wait, budget=budget), budget)
 
 
 class Client:
-    """One account through one dialect. A context manager: leaving it closes the connections."""
+    """One account through one dialect. A context manager: leaving it closes the connections.
 
-    def __init__(self, dialect: Dialect, transport: Transport) -> None:
+    `budget` counts what is sent; without one that the transport counts against, each request counts once.
+    `vain_reads` are the pages that were asked for ahead and turned out not to be needed.
+    """
+
+    def __init__(self, dialect: Dialect, transport: Transport, budget: Budget | None = None) -> None:
         self._dialect = dialect
-        self._transport = transport
-        self.requests_sent = 0
-        self._counting = threading.Lock()
+        self.budget = budget or Budget()
+        self._transport = transport if budget else Metered(transport, self.budget)
         self._ahead_s = 0.0
+        self.vain_reads = 0
 
     def __enter__(self) -> Client:
         return self
@@ -88,10 +99,30 @@ class Client:
         """Send a request that is no dialect's conversation. Raises ApiError."""
         return self._send(request)
 
+    @property
+    def requests_sent(self) -> int:
+        """How many requests were sent, repeated ones included; see `reads_sent` and `writes_sent`."""
+        return self.budget.requests_sent
+
+    @property
+    def reads_sent(self) -> int:
+        """How many GETs were sent."""
+        return self.budget.reads_sent
+
+    @property
+    def writes_sent(self) -> int:
+        """How many requests were sent that write."""
+        return self.budget.writes_sent
+
+    @property
+    def throttled(self) -> int:
+        """How often the account answered that it was asked too fast (429)."""
+        return self.budget.throttled
+
     def _send(self, request: Request) -> Response:
-        with self._counting:
-            self.requests_sent += 1
+        began_at = self.budget.clock()
         response = self._transport.send(request)
+        self.budget.took(self.budget.clock() - began_at)
         stamp = next((text for name, text in response.headers.items() if name.lower() == "runtime-timestamp"), "")
         if stamp.isdecimal():
             self._ahead_s = int(stamp) - time.time()
@@ -135,6 +166,10 @@ class Client:
     def schema(self, catalog: Catalog) -> Schema:
         """The list's custom fields, and the account's id and time zone."""
         return self._run(self._dialect.schema(catalog))
+
+    def schema_requests(self, schema: Schema) -> int:
+        """How many requests `schema` sends for a schema like this."""
+        return self._dialect.schema_requests(schema)
 
     def write_catalogs(
         self,
@@ -207,7 +242,8 @@ class Client:
         While one page is looked at, the next ones are under way: the rate limit, not the latency, says how
         long it takes. What is under way when the end is reached was asked for in vain.
         """
-        with _Ahead(self._send) as ahead:
+        ahead = _Ahead(self._send)
+        with ahead:
             try:
                 ask = next(reading)
                 while True:
@@ -217,6 +253,7 @@ class Client:
                     ask = reading.send(self._read(ahead.answer(request(ask.place)), columns, schema))
             except StopIteration as end:
                 pages: list[Page] = end.value
+        self.vain_reads += ahead.vain_count
         if progress:
             progress(sum(len(page.ids) for page in pages))
         return pages
@@ -227,6 +264,14 @@ class Client:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"an element in the answer has another shape than expected ({type(error).__name__}: {error})"
             raise UnexpectedAnswer(what, status=response.status) from None
+
+    def reading(self, expected_rows: int | None, since: Since | None) -> Reading:
+        """How `elements` reads a list, as a value: nothing is sent."""
+        return self._dialect.reading(expected_rows, since)
+
+    def rows_at(self, place: Any) -> tuple[int, int]:
+        """A place of such a reading as the number of rows before it, and how many rows it has."""
+        return self._dialect.rows_at(place)
 
     def elements_by_ids(self, schema: Schema, columns: Sequence[Column], ids: Sequence[int]) -> pd.DataFrame:
         """Certain elements, as `elements` gives them; an id that does not exist is left out.
@@ -258,6 +303,10 @@ class Client:
         """The fewest requests that carry so many adds, updates and deletes (law 5)."""
         return self._dialect.write_requests(counts, min(batch_size, self.capabilities.max_batch))
 
+    def parts(self, changes: Sequence[Change], batch_size: int) -> Iterator[Sequence[Change]]:
+        """The changes as they are put into requests; nothing is encoded."""
+        return self._dialect.parts(changes, min(batch_size, self.capabilities.max_batch))
+
     def batches(self, catalog_id: int, changes: Sequence[Change], schema: Schema, batch_size: int) -> Iterator[Batch]:
         """The fewest requests that carry the changes (law 5)."""
         size = min(batch_size, self.capabilities.max_batch)
@@ -288,6 +337,7 @@ class _Ahead:
         self._send = send
         self._pool = ThreadPoolExecutor(PAGES_AHEAD, "page")
         self._under_way: dict[Request, Future[Response]] = {}
+        self.vain_count = 0
 
     def __enter__(self) -> _Ahead:
         return self
@@ -295,15 +345,16 @@ class _Ahead:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         is_interrupted = kind is not None and not issubclass(kind, Exception)
         self._pool.shutdown(wait=not is_interrupted, cancel_futures=True)
+        self.vain_count += sum(not future.cancelled() for future in self._under_way.values())
 
     def ask(self, requests: Iterable[Request]) -> None:
         """Send these soon, unless they are under way; what is under way and not among them is dropped if it can."""
         wanted = list(requests)
         for request in [request for request in self._under_way if request not in wanted]:
-            self._under_way.pop(request).cancel()
+            self.vain_count += not self._under_way.pop(request).cancel()
         for request in wanted:
             if request not in self._under_way:
-                self._under_way[request] = self._pool.submit(self._send, request)
+                self._under_way[request] = self._pool.submit(copy_context().run, self._send, request)
 
     def answer(self, request: Request) -> Response:
         """The answer to a request: of the one under way, else of one that is sent now."""

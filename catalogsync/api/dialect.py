@@ -154,6 +154,15 @@ class Dialect(Protocol):
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page as columns, one list per column key."""
 
+    def rows_at(self, place: Any) -> tuple[int, int]:
+        """A place in a list as the number of rows before it, and how many rows it has."""
+
+    def schema_requests(self, schema: Schema) -> int:
+        """How many requests asking for a schema like this takes."""
+
+    def parts(self, changes: Sequence[Change], batch_size: int) -> Iterator[Sequence[Change]]:
+        """The changes as `batches` puts them into requests."""
+
     def write_requests(self, counts: Mapping[str, int], batch_size: int) -> int:
         """The fewest requests that carry so many adds, updates and deletes."""
 

@@ -14,9 +14,10 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from html.parser import HTMLParser
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ from catalogsync.api.auth import LOOPBACK, Account
 from catalogsync.api.credentials import Credentials, Fixed, Notice, Stored
 from catalogsync.api.dialect import Request, Response
 from catalogsync.api.wire import whole_text
+from catalogsync.budget import Budget
 from catalogsync.errors import InDoubt, Refused, Temporary, Unauthorized, UnexpectedAnswer
 from catalogsync.state import state_folder
 
@@ -324,7 +326,8 @@ class RateLimited:
     """At most `rps` requests in any second, over all threads and processes that share `turns_file`.
 
     A turn is taken inside a transaction and waited for outside of it. It counts from the clock as read inside:
-    a time read before waiting for a lock lets requests follow each other faster than the file says.
+    a time read before waiting for a lock lets requests follow each other faster than the file says. A turn that comes
+    after the deadline of `budget` is not waited for.
     """
 
     def __init__(
@@ -335,8 +338,10 @@ class RateLimited:
         rps: float = CEILING_RPS,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        budget: Budget | None = None,
     ) -> None:
         self._inner = inner
+        self._budget = budget or Budget()
         self._interval_s = 1 / (rps * PACE_SHARE)
         self._clock = clock
         self._sleep = sleep
@@ -348,10 +353,13 @@ class RateLimited:
         self._turns.execute("CREATE TABLE IF NOT EXISTS turns (id INTEGER PRIMARY KEY CHECK (id = 1), last_at REAL)")
 
     def send(self, request: Request) -> Response:
-        """Wait for a turn, then send. A turn that the machine let slip by is left unused."""
+        """Wait for a turn, then send. A turn that the machine let slip by is left unused. Raises BudgetSpent."""
         while True:
+            self._budget.check()
             turn_at = self._take_turn()
-            self._sleep(max(0.0, turn_at - self._clock()))
+            wait_s = max(0.0, turn_at - self._clock())
+            self._budget.check(wait_s)
+            self._sleep(wait_s)
             if self._clock() - turn_at < LATE_S:
                 return self._inner.send(request)
 
@@ -375,7 +383,8 @@ class RateLimited:
 class Retrying:
     """Sends again what was certainly not processed, or may safely be sent twice.
 
-    `on_wait` hears of each repetition: the reason and the seconds until it.
+    `on_wait` hears of each repetition: the reason and the seconds until it. What `budget` does not suffice for is not
+    waited for: that ends with BudgetSpent.
     """
 
     def __init__(
@@ -386,25 +395,30 @@ class Retrying:
         wait_s: float = 1.0,
         max_wait_s: float = 30.0,
         on_wait: Callable[[str], None] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._inner = inner
         self._on_wait = on_wait
+        self._budget = budget or Budget()
+        self._least_s, self._most_s = wait_s, max_wait_s
         self._caller = stamina.RetryingCaller(
             attempts=attempts, timeout=None, wait_initial=wait_s, wait_max=max_wait_s, wait_jitter=wait_s
-        ).on(self._verdict)
+        )
 
-    def _verdict(self, error: Exception) -> bool | float:
+    def _verdict(self, error: Exception, tries: Iterator[int]) -> bool | float:
         if not isinstance(error, Temporary | _Garbled):
             return False
+        asked_s = error.wait_s if isinstance(error, _TooFast) else None
+        backoff_s = min(self._most_s, self._least_s * 2 ** next(tries))
+        self._budget.check(backoff_s if asked_s is None else asked_s)
         if self._on_wait:
             self._on_wait(str(error))
-        if isinstance(error, _TooFast) and error.wait_s is not None:
-            return error.wait_s
-        return True
+        return True if asked_s is None else asked_s
 
     def send(self, request: Request) -> Response:
-        """Send until an answer comes or the attempts are used up; then the last error stands."""
-        return self._caller(self._inner.send, request)
+        """Send until an answer comes or the attempts are used up; then the last error stands. Raises BudgetSpent."""
+        tries = count()
+        return self._caller.on(lambda error: self._verdict(error, tries))(self._inner.send, request)
 
     def close(self) -> None:
         """Close what is wrapped."""

@@ -86,6 +86,10 @@ class V2:
         account = yield self.account_request()
         return self.read_schema(account, catalog)
 
+    def schema_requests(self, schema: Schema) -> int:
+        """One: the account."""
+        return 1
+
     def write_catalogs(
         self, add: Sequence[Mapping[str, Any]], update: Sequence[Mapping[str, Any]], delete: Sequence[int]
     ) -> Flow[tuple[list[int], list[str]]]:
@@ -116,6 +120,11 @@ class V2:
             else (("limit_rows", str(self.capabilities.page_rows)), ("limit_offset", str(place.offset)))
         )
         return Request("GET", ELEMENTS, (("catalog_id", str(catalog_id)), *where))
+
+    def rows_at(self, place: Place) -> tuple[int, int]:
+        """By offset; a page by its number is taken to have as many rows."""
+        rows = self.capabilities.page_rows
+        return ((place.page - 1) * rows if place.page else place.offset), rows
 
     def reading(self, expected_rows: int | None = None, since: Since | None = None) -> Reading:
         """By offset, documented for other entities only; where it is ignored, by page number (notes 1.4)."""
@@ -152,10 +161,15 @@ class V2:
         """Changes of all kinds share a request (seed page 002)."""
         return math.ceil(sum(counts.values()) / batch_size)
 
-    def batches(self, catalog_id: int, changes: Sequence[Change], schema: Schema, batch_size: int) -> Iterator[Batch]:
+    def parts(self, changes: Sequence[Change], batch_size: int) -> Iterator[Sequence[Change]]:
         """Full requests but for the last one."""
-        for number, start in enumerate(range(0, len(changes), batch_size), start=1):
-            yield self.batch(number, catalog_id, changes[start : start + batch_size], schema)
+        for start in range(0, len(changes), batch_size):
+            yield changes[start : start + batch_size]
+
+    def batches(self, catalog_id: int, changes: Sequence[Change], schema: Schema, batch_size: int) -> Iterator[Batch]:
+        """A request for each of `parts`."""
+        for number, part in enumerate(self.parts(changes, batch_size), start=1):
+            yield self.batch(number, catalog_id, part, schema)
 
     def batch(self, number: int, catalog_id: int, changes: Iterable[Change], schema: Schema) -> Batch:
         """Adds, updates and deletes share one POST (seed page 002; sibling arrays)."""

@@ -74,6 +74,10 @@ class V4:
             fields=tuple(found.values()),
         )
 
+    def schema_requests(self, schema: Schema) -> int:
+        """The account, and the fields by pages."""
+        return 2 + len(schema.fields) // PAGE_ROWS
+
     def write_catalogs(
         self, add: Sequence[Mapping[str, Any]], update: Sequence[Mapping[str, Any]], delete: Sequence[int]
     ) -> Flow[tuple[list[int], list[str]]]:
@@ -97,6 +101,10 @@ class V4:
         """One page."""
         where = (("page", str(place or 1)), ("limit", str(self.capabilities.page_rows)))
         return Request("GET", _elements(catalog_id), where)
+
+    def rows_at(self, place: int) -> tuple[int, int]:
+        """By page number."""
+        return (place - 1) * self.capabilities.page_rows, self.capabilities.page_rows
 
     def reading(self, expected_rows: int | None = None, since: Since | None = None) -> Reading:
         """By page number, until one is empty or repeats another; `next` links lie both ways (notes 4.1)."""
@@ -128,14 +136,17 @@ class V4:
         """Each kind fills requests of its own."""
         return sum(math.ceil(count / batch_size) for count in counts.values())
 
-    def batches(self, catalog_id: int, changes: Sequence[Change], schema: Schema, batch_size: int) -> Iterator[Batch]:
+    def parts(self, changes: Sequence[Change], batch_size: int) -> Iterator[Sequence[Change]]:
         """Updates, then adds, then deletes, each in full requests but for the last one."""
-        number = 0
         for kind in (Update, Add, Delete):
             some = [change for change in changes if isinstance(change, kind)]
             for start in range(0, len(some), batch_size):
-                number += 1
-                yield self._batch(number, catalog_id, tuple(some[start : start + batch_size]), schema)
+                yield some[start : start + batch_size]
+
+    def batches(self, catalog_id: int, changes: Sequence[Change], schema: Schema, batch_size: int) -> Iterator[Batch]:
+        """A request for each of `parts`."""
+        for number, part in enumerate(self.parts(changes, batch_size), start=1):
+            yield self._batch(number, catalog_id, tuple(part), schema)
 
     def _batch(self, number: int, catalog_id: int, changes: tuple[Change, ...], schema: Schema) -> Batch:
         if isinstance(changes[0], Delete):

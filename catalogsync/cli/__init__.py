@@ -17,7 +17,7 @@ from io import TextIOWrapper
 import click
 
 from catalogsync import __version__
-from catalogsync.errors import CatalogSyncError
+from catalogsync.errors import BudgetSpent, CatalogSyncError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "Watch the main job on the embedded emulator, start to end."),
@@ -105,6 +105,10 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return USAGE_EXIT
+    except BudgetSpent as error:  # what writes reports it: here it was met while reading
+        words = "Nothing was written; give it more, then run the command again"
+        click.echo(f"error: {printable(str(error))}. {words}", err=True)
+        return error.exit_code
     except CatalogSyncError as error:
         click.echo(f"error: {printable(str(error))}", err=True)
         return error.exit_code

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from catalogsync import exitcodes
 from catalogsync.cli import common
 from catalogsync.model import Ceiling
+
+if TYPE_CHECKING:
+    from catalogsync.budget import Budget
 
 
 @click.command("apply")
@@ -25,6 +29,7 @@ from catalogsync.model import Ceiling
     "-m", "--mapping", "mapping_path", env=False, type=click.Path(path_type=Path), help="With --source: how to read it."
 )
 @common.json_option
+@common.budget_options
 @common.rate_options
 def command(
     plan_path: Path,
@@ -41,6 +46,7 @@ def command(
     as_json: bool,
     rps: float,
     quiet: bool,
+    budget: Budget,
 ) -> int:
     """Apply a stored PLAN (.json), or what is approved of a review workbook (.xlsx). Never asks."""
     from catalogsync import sync
@@ -63,12 +69,22 @@ def command(
             answers = read_review(plan_path)
             if source:
                 result.read(source, answers.plan, mapping_path)
-            return apply_review(answers, writing, ceilings, result, allow=allow, as_json=as_json, rps=rps, quiet=quiet)
+            return apply_review(
+                answers,
+                writing,
+                ceilings,
+                result,
+                allow=allow,
+                as_json=as_json,
+                rps=rps,
+                quiet=quiet,
+                budget=budget,
+            )
     made = load_plan(plan_path)
     journal = common.journal()
     with (
         result_file(result_path, *sources) as result,
-        common.connected(rps=rps) as client,
+        common.connected(rps=rps, budget=budget) as client,
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
         common.progress(quiet=quiet) as watch,
     ):

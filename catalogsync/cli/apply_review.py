@@ -10,6 +10,7 @@ from catalogsync.cli import common, printable
 
 if TYPE_CHECKING:
     from catalogsync.approved import Approved
+    from catalogsync.budget import Budget
     from catalogsync.cli.result import ResultFile
     from catalogsync.model import Ceiling
     from catalogsync.reviewanswers import Answers
@@ -25,6 +26,7 @@ def apply_review(
     as_json: bool,
     rps: float,
     quiet: bool,
+    budget: Budget,
 ) -> int:
     """Apply what is approved, or go on with the run of this workbook that was cut off. The exit code.
 
@@ -42,11 +44,11 @@ def apply_review(
     if cut_off:
         common.say(f"Run {cut_off.id} of this workbook was cut off; going on with it.")
         result.leave("a run that was cut off is gone on with; the next import of the sheet tells of every row")
-        with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
+        with common.connected(rps=rps, budget=budget) as client, common.progress(quiet=quiet) as watch:
             schema = sync.schema_of(cut_off, client)
             carried = resume.carry_on(cut_off, schema, client, journal, writing, watch)
         return resume.tell_carried(carried, journal, as_json=as_json, quiet=quiet)
-    with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
+    with common.connected(rps=rps, budget=budget) as client, common.progress(quiet=quiet) as watch:
         made = apply_approved(
             answers,
             client,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -23,11 +23,12 @@ from catalogsync.model import Ceiling
 if TYPE_CHECKING:
     from catalogsync.api.auth import Account
     from catalogsync.api.client import Client
+    from catalogsync.budget import Budget
     from catalogsync.journal import Journal, Run
     from catalogsync.model import Schema
     from catalogsync.reader import Hidden, ReadOptions
     from catalogsync.runs import Recovered
-    from catalogsync.sync import Watch
+    from catalogsync.sync import Planned, Watch
     from catalogsync.writer import WriteOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -72,6 +73,22 @@ class HeaderRowsType(click.ParamType[tuple[int, ...]]):
             self.fail(f"{value!r} is no row (3), no two or three rows (5-6) and not none", param, ctx)
 
 
+class DurationType(click.ParamType[float]):
+    """A duration: ``90s``, ``10m``, ``2h``; in seconds."""
+
+    name = "10m"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from catalogsync.budget import parse_duration
+
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_duration(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no duration such as 90s, 10m or 2h", param, ctx)
+
+
 def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator, in the order they are listed."""
 
@@ -79,6 +96,20 @@ def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
         return functools.reduce(lambda inner, decorator: decorator(inner), reversed(decorators), function)
 
     return decorate
+
+
+def budget_options(function: F) -> F:
+    """``--max-requests`` and ``--deadline``; the command gets both as ``budget``, whose time begins now."""
+
+    @option("--max-requests", type=click.IntRange(min=1), help="Stop at the edge of a batch after so many requests.")
+    @option("--deadline", type=DurationType(), help="Stop at the edge of a batch after so long: 90s, 10m, 2h.")
+    @functools.wraps(function)
+    def with_budget(*given: Any, max_requests: int | None, deadline: float | None, **named: Any) -> Any:
+        from catalogsync.budget import Budget
+
+        return function(*given, budget=Budget(max_requests, deadline), **named)
+
+    return cast(F, with_budget)
 
 
 sheet_argument = click.argument("sheet", type=click.Path(path_type=Path))
@@ -166,14 +197,14 @@ def ceilings_of(**given: Ceiling | None) -> dict[str, Ceiling]:
 
 
 @contextmanager
-def connected(*, rps: float, account: Account | None = None) -> Iterator[Client]:
+def connected(*, rps: float, account: Account | None = None, budget: Budget | None = None) -> Iterator[Client]:
     """A client for an account, else for the one in the environment. The embedded emulator says so on stderr."""
     from catalogsync.api.auth import EMULATOR, Account, account_from
     from catalogsync.api.client import connect
 
     account = account or account_from(os.environ)
     if account.url != EMULATOR:
-        with connect(account, rps=rps, on_wait=_say_waiting, on_notice=_notice) as client:
+        with connect(account, rps=rps, on_wait=_say_waiting, on_notice=_notice, budget=budget) as client:
             yield client
         return
     from catalogsync.cli.bundled import bundled
@@ -185,7 +216,9 @@ def connected(*, rps: float, account: Account | None = None) -> Iterator[Client]
     seed = None if database.exists() else bundled("samples", "stationery.seed.yaml")
     with (
         Emulator(database, seed=seed, rps=7) as emulator,
-        connect(Account(emulator.url, emulator.token, account.api), rps=rps, on_wait=_say_waiting) as client,
+        connect(
+            Account(emulator.url, emulator.token, account.api), rps=rps, on_wait=_say_waiting, budget=budget
+        ) as client,
     ):
         yield client
 
@@ -214,6 +247,23 @@ def writing(*, settle: float, no_recheck: bool, quiet: bool = False) -> Iterator
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def requests_json(planned: Planned, client: Client) -> dict[str, int]:
+    """What was sent so far; `planning_floor` is how many reads planning may take where nothing moves (law 5)."""
+    return {
+        "reads": client.reads_sent,
+        "writes": client.writes_sent,
+        "throttled": client.throttled,
+        "planning_reads": planned.reads_sent,
+        "planning_floor": planned.read_floor,
+    }
+
+
+def say_requests(planned: Planned, client: Client) -> None:
+    """The same in words."""
+    sent = f"Requests sent: {client.reads_sent} reads, {client.writes_sent} writes"
+    say(f"{sent}. Planning took {planned.reads_sent} reads; if nothing moves it takes {planned.read_floor} at most.")
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def command(folder: Path) -> int:
         _headline(1, f"The price list: {sheet}")
         click.echo(sheet.read_text(encoding="utf-8").rstrip())
         _headline(2, f"What would change (the mapping {mapping} says which column fills which field)")
-        planned = sync.plan(sheet, mapping, client, journal)
+        planned = sync.plan(sheet, mapping, client, journal, sync.PlanOptions(is_stored=False))
         render.print_plan(planned.plan, rps=7)
         _headline(3, "Apply it")
         with common.progress() as watch:

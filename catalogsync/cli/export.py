@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from catalogsync import exitcodes
 from catalogsync.cli import common
+
+if TYPE_CHECKING:
+    from catalogsync.budget import Budget
 
 
 class _ConditionType(click.types.StringParamType):
@@ -38,6 +42,7 @@ class _ConditionType(click.types.StringParamType):
 @common.option("--protect", is_flag=True, help="Headings and hidden ids cannot be changed (no password).")
 @common.option("-v", "--verbose", is_flag=True, help="With --into: every cell, however many.")
 @common.json_option
+@common.budget_options
 @common.rate_options
 def command(
     catalog: str,
@@ -50,6 +55,7 @@ def command(
     as_json: bool,
     rps: float,
     quiet: bool,
+    budget: Budget,
 ) -> int:
     """Write CATALOG (id or exact name) to FILE (.xlsx or .csv): the mapping's columns, or all fields.
 
@@ -62,11 +68,11 @@ def command(
             raise click.UsageError("--into needs -m MAPPING: it says which column of your workbook is which field")
         if where or protect:
             raise click.UsageError("--where and --protect are for a new file; --into touches the rows that are there")
-        return _into(catalog, into, mapping_path, verbose=verbose, as_json=as_json, rps=rps, quiet=quiet)
+        return _into(catalog, into, mapping_path, verbose=verbose, as_json=as_json, rps=rps, quiet=quiet, budget=budget)
     assert file is not None
     from catalogsync import sync
 
-    with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
+    with common.connected(rps=rps, budget=budget) as client, common.progress(quiet=quiet) as watch:
         made = sync.export(
             catalog, file, client, common.journal(), mapping_path, watch, where=where, is_protected=protect
         )
@@ -82,13 +88,21 @@ def command(
 
 
 def _into(
-    catalog: str, path: Path, mapping_path: Path, *, verbose: bool, as_json: bool, rps: float, quiet: bool
+    catalog: str,
+    path: Path,
+    mapping_path: Path,
+    *,
+    verbose: bool,
+    as_json: bool,
+    rps: float,
+    quiet: bool,
+    budget: Budget,
 ) -> int:
     """Patch a workbook of the user's own."""
     from catalogsync.cli import render, render_into
     from catalogsync.intosheet import take_into
 
-    with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
+    with common.connected(rps=rps, budget=budget) as client, common.progress(quiet=quiet) as watch:
         taken = take_into(catalog, path, mapping_path, client, common.journal(), watch)
     if taken.path not in (path, None):
         common.say(f"{path} is open in another program, so it stays as it is.")

@@ -12,6 +12,7 @@ from catalogsync.cli import USAGE_EXIT, common
 from catalogsync.model import Ceiling
 
 if TYPE_CHECKING:
+    from catalogsync.budget import Budget
     from catalogsync.writer import Report
 
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @common.result_option
 @common.option("-v", "--verbose", is_flag=True, help="Every change and problem, however many.")
 @common.json_option
+@common.budget_options
 @common.rate_options
 def command(
     sheet: Path,
@@ -38,6 +40,7 @@ def command(
     as_json: bool,
     rps: float,
     quiet: bool,
+    budget: Budget,
     strict: bool,
     batch: int,
     delete_unseen: bool,
@@ -64,6 +67,8 @@ def command(
         delete_unseen=delete_unseen,
         delete_linked=delete_linked,
         batch_size=batch,
+        recheck=not no_recheck,
+        is_stored=not yes,
         ceilings=common.ceilings_of(delete=max_delete, update=max_update, add=max_add, options=max_options),
     )
     journal = common.journal()
@@ -72,14 +77,19 @@ def command(
         """The outcome; without a report the plan alone, and why nothing was written."""
         result.write(report, why_not)
         if as_json:
-            told = {"plan": to_json(made), "run": render.report_json(report) if report else None}
+            requests = common.requests_json(planned, client)
+            outcome = render.report_json(report) if report else None
+            told = {"plan": to_json(made), "run": outcome, "requests": requests}
             common.print_json({**told, "result": str(result.written)} if result.written else told)
-        elif report:
+            return
+        if report:
             render.print_report(made, report)
+        if verbose:
+            common.say_requests(planned, client)
 
     with (
         result_file(result_path, sheet, mapping_path) as result,
-        common.connected(rps=rps) as client,
+        common.connected(rps=rps, budget=budget) as client,
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
     ):
         with common.progress(quiet=quiet) as watch:

@@ -13,6 +13,7 @@ from catalogsync import exitcodes
 from catalogsync.cli import common
 
 if TYPE_CHECKING:
+    from catalogsync.budget import Budget
     from catalogsync.plan import Plan
 
 
@@ -51,6 +52,7 @@ _WRITERS: Mapping[str, Callable[[Path, Plan, float], None]] = {
 @common.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
 @common.option("-v", "--verbose", is_flag=True, help="Every change and problem, however many.")
 @common.json_option
+@common.budget_options
 @common.rate_options
 def command(
     sheet: Path,
@@ -61,6 +63,7 @@ def command(
     as_json: bool,
     rps: float,
     quiet: bool,
+    budget: Budget,
     strict: bool,
     batch: int,
     delete_unseen: bool,
@@ -81,17 +84,20 @@ def command(
         delete_linked=delete_linked,
         batch_size=batch,
     )
-    with common.connected(rps=rps) as client, common.progress(quiet=quiet) as watch:
+    with common.connected(rps=rps, budget=budget) as client, common.progress(quiet=quiet) as watch:
         journal = common.journal()
         planned = sync.plan(sheet, mapping_path, client, journal, options, watch)
     made = planned.plan
     if as_json:
-        click.echo(json.dumps(to_json(made), ensure_ascii=False, indent=2))
+        told = {**to_json(made), "requests": common.requests_json(planned, client)}
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
         render.print_stopping(made, verbose=verbose, stderr=True)
     else:
         if not quiet:
             render.print_facts(planned.sheet_facts)
         render.print_plan(made, rps=rps, verbose=verbose)
+        if verbose:
+            common.say_requests(planned, client)
     if out:
         _WRITERS[out.suffix.lower()](out, made, rps)
         if out.suffix.lower() == ".html":

@@ -14,6 +14,7 @@ from catalogsync.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from catalogsync.api.client import Client
+    from catalogsync.budget import Budget
     from catalogsync.journal import Journal, Run
     from catalogsync.model import Result, Schema
     from catalogsync.plan import Plan
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 @click.argument("run_id", metavar="[RUN]", type=int, required=False)
 @common.write_options
 @common.json_option
+@common.budget_options
 @common.rate_options
-def command(run_id: int | None, settle: float, no_recheck: bool, as_json: bool, rps: float, quiet: bool) -> int:
+def command(
+    run_id: int | None, settle: float, no_recheck: bool, as_json: bool, rps: float, quiet: bool, budget: Budget
+) -> int:
     """Settle the last unfinished run (or RUN), and send what is left of it. Never asks: it was approved before."""
     journal = common.journal()
     unfinished = journal.unfinished()
@@ -37,7 +41,7 @@ def command(run_id: int | None, settle: float, no_recheck: bool, as_json: bool, 
         why = "a later run took its place" if given.state == "superseded" else "it came to its end"
         return _nothing(f"Nothing to resume: {why} (run {given.id} is {given.state}).", as_json=as_json)
     with (
-        common.connected(rps=rps) as client,
+        common.connected(rps=rps, budget=budget) as client,
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
         common.progress(quiet=quiet) as watch,
     ):

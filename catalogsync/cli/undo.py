@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from catalogsync import exitcodes
 from catalogsync.cli import USAGE_EXIT, common
 from catalogsync.model import Ceiling
+
+if TYPE_CHECKING:
+    from catalogsync.budget import Budget
 
 
 @click.command("undo")
@@ -17,6 +22,7 @@ from catalogsync.model import Ceiling
 @common.allow_option
 @common.option("-v", "--verbose", is_flag=True, help="Every change and problem, however many.")
 @common.json_option
+@common.budget_options
 @common.rate_options
 def command(
     run_id: int,
@@ -32,6 +38,7 @@ def command(
     as_json: bool,
     rps: float,
     quiet: bool,
+    budget: Budget,
 ) -> int:
     """Take RUN back: show what that changes, ask, apply. What somebody edited since stays as it is."""
     from catalogsync import sync
@@ -54,7 +61,7 @@ def command(
             render.print_report(taken.plan, report)
 
     with (
-        common.connected(rps=rps) as client,
+        common.connected(rps=rps, budget=budget) as client,
         common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing,
     ):
         schema = sync.schema_of(run, client)

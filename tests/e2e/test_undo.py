@@ -233,7 +233,7 @@ def test_undo_shows_what_goes_back_what_is_left_alone_and_how_to_go_on(imported:
         "  001: price: the run wrote “11”, the catalog says “777” now",
         f"  003: element {added}, which the run added, was edited since: name",
         "Plan: 0 to add, 1 to update, 0 to delete; 2 unchanged.",
-        f"1 write request. Digest {digest}",
+        f"1 write request and 1 read. Digest {digest}",
     ]
     assert imported.err == "Nothing was written: there is no terminal to ask on. --yes applies without asking.\n"
     assert imported.posts == []

@@ -33,7 +33,7 @@ from catalogsync.api.auth import Account
 from catalogsync.api.client import DIALECTS, Client
 from catalogsync.api.dialect import Request, Response
 from catalogsync.api.transport import HttpTransport, Retrying
-from catalogsync.emulator.faults import Fault
+from catalogsync.emulator.faults import Fault, When
 from catalogsync.emulator.server import Emulator
 from catalogsync.journal import Journal
 from catalogsync.reconcile.outcome import Outcome
@@ -202,7 +202,7 @@ class Soak:
             self.outage_steps = self.chance.randint(1, 20)
         elif roll() < 0.05:
             self._count("lost answers")
-            when = self.chance.choice(["before", "after", "half"])
+            when: When = self.chance.choice(["before", "after", "half"])  # type: ignore[assignment]
             self.emulator.faults.add(
                 Fault("status", "POST", status=504, when=when, nth=1, count=self.chance.randint(1, 2))
             )

@@ -85,7 +85,8 @@ def test_jobs_of_one_account_wait_for_each_other_and_a_stop_lets_what_is_going_o
     stop, lock = Stop(), threading.Lock()
     running: set[str] = set()
     together: set[frozenset[str]] = set()
-    both, ended = threading.Barrier(2, timeout=30), []
+    both = threading.Barrier(2, timeout=30)
+    ended: list[str] = []
 
     def turn(name: str) -> None:
         with lock:
