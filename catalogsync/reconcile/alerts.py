@@ -12,6 +12,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from catalogsync.errors import UserError
 from catalogsync.reconcile import alertstore as store
-from catalogsync.reconcile.addresses import address_of, name_of
+from catalogsync.reconcile.addresses import Address, address_of, name_of
 from catalogsync.reconcile.alertstore import Waiting
 from catalogsync.reconcile.alertwords import body_of, digest_body, digest_subject, subject_of
 from catalogsync.reconcile.outcome import Outcome
@@ -98,6 +99,9 @@ class Alerts:
         self._send = send
         self._clock = clock
         self._entries = {name_of(entry): entry for entry in spec.to}
+        for place in self._entries:
+            with suppress(UserError):  # told when it is to be used; here it only becomes known as a secret
+                self._address(place)
 
     def note(self, outcome: Outcome, now_at: float) -> None:
         """Store what is to be told of a turn. Nothing is sent yet. Noting a turn twice is the same as once."""
@@ -138,6 +142,9 @@ class Alerts:
         self._log_given_up(given_up)
         return Delivery(sent, tuple(problems), tuple(given_up))
 
+    def _address(self, place: str) -> Address:
+        return address_of(self._entries[place], self._folder, self._environment)
+
     @property
     def _job(self) -> str:
         return self._scope.partition("/")[2] or self._scope
@@ -171,7 +178,7 @@ class Alerts:
         """Why the messages did not go out; None where they did."""
         subject, body = self._text(batch)
         try:
-            self._send(address_of(self._entries[place], self._folder, self._environment), subject, body)
+            self._send(self._address(place), subject, body)
         except (NotSent, UserError) as error:
             return str(error).removeprefix(f"{place}: ")
         except Exception as error:  # its words may hold the address

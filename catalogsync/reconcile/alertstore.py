@@ -104,14 +104,14 @@ def readdress(connection: sqlite3.Connection, scope: str, places: Collection[str
 
 def claim(connection: sqlite3.Connection, scope: str, place: str, token: str, now_at: float) -> bool:
     """Take a place for one attempt; False where another process has it. A claim that has run out is nobody's, and so
-    is one of a clock that was wrong.
+    is one that ends much later than any would: a clock was wrong.
     """
     connection.execute("INSERT OR IGNORE INTO alert_place (scope, place) VALUES (?, ?)", (scope, place))
     until = now_at + CLAIM_S
     taken = connection.execute(
         "UPDATE alert_place SET claim = ?, claimed_until = ? WHERE scope = ? AND place = ?"
         " AND (claim IN ('', ?) OR NOT claimed_until BETWEEN ? AND ?)",
-        (token, until, scope, place, token, now_at, until),
+        (token, until, scope, place, token, now_at, until + CLAIM_S),
     )
     return taken.rowcount == 1
 

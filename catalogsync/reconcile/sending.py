@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -35,7 +36,8 @@ class NotSent(CatalogSyncError):
 
 def send_by_apprise(address: Address, subject: str, body: str) -> None:
     """Send plain text. Raises NotSent: apprise is missing, the address is none, or nobody took the message."""
-    with _quiet():
+    with _quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its services' libraries, about themselves
         try:
             from apprise import Apprise, AppriseAsset, NotifyFormat
             from apprise.utils.parse import parse_urls
