@@ -41,6 +41,14 @@ def _looks_like_a_key(text: str) -> bool:
     return len(text) >= 8 and not is_host and any(char.isdigit() for char in text) and not text.isdigit()
 
 
+_PATTERNS = (
+    (re.compile(r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{8,}"), f"Bearer {REDACTED}"),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?"), REDACTED),
+    (re.compile(r"://[^/\s:@]*:[^/\s@]+@"), f"://{REDACTED}@"),
+)
+"""What is a secret wherever it comes from: a header, a token as the remote API makes them, a password in an address."""
+
+
 def redacted(text: str) -> str:
     """The text without any secret that is known. The longest go first: a secret may be part of another one."""
     with _lock:
@@ -48,6 +56,8 @@ def redacted(text: str) -> str:
     for secret in known:
         if secret in text:
             text = text.replace(secret, REDACTED)
+    for pattern, instead in _PATTERNS:
+        text = pattern.sub(instead, text)
     return text
 
 
