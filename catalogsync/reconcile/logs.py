@@ -18,8 +18,8 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.stdlib import ProcessorFormatter
 
-from catalogsync.reconcile.metrics import result_of
 from catalogsync.reconcile.outcome import Outcome
+from catalogsync.reconcile.results import result_of
 from catalogsync.reconcile.secrets import redacted
 
 LogFormat = Literal["text", "json"]

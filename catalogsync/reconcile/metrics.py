@@ -22,6 +22,7 @@ from catalogsync.errors import UserError
 from catalogsync.outfile import replacing
 from catalogsync.reconcile.alertstore import counts_of
 from catalogsync.reconcile.outcome import Outcome
+from catalogsync.reconcile.results import result_of
 from catalogsync.reconcile.state import Memory
 
 SCHEMA = """
@@ -31,19 +32,6 @@ CREATE TABLE IF NOT EXISTS metric_total (
 CREATE TABLE IF NOT EXISTS metric_last (
     scope TEXT NOT NULL, name TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (scope, name))
 """
-
-RESULTS = {
-    0: "done",
-    2: "drift",
-    3: "rejected",
-    4: "guard",
-    5: "stale",
-    6: "busy",
-    7: "unauthorized",
-    130: "stopped",
-    143: "stopped",
-}
-"""The label `result` by exit code; any other is ``failed``, and a turn that looked at nothing is ``skipped``."""
 
 _TOTALS: dict[str, tuple[str, str]] = {
     "catalogsync_runs": ("result", "Turns of a job by what they came to."),
@@ -67,11 +55,6 @@ _FIRST = "first turn"
 
 Jobs: TypeAlias = Iterable[str]
 """Scopes (`state.scope_of`), one for each job that is told of."""
-
-
-def result_of(outcome: Outcome) -> str:
-    """The label `result` of a turn."""
-    return "skipped" if outcome.is_skipped else RESULTS.get(outcome.exit_code, "failed")
 
 
 def record(memory: Memory, scope: str, outcome: Outcome) -> None:

@@ -50,10 +50,11 @@ def _turn(alerts: Alerts, at: float, *events: str, words: str = "all is well") -
     return alerts.deliver(at)
 
 
-def test_a_mail_has_its_recipient_its_subject_and_plain_text_whatever_a_sheet_says(memory: Memory) -> None:
+@pytest.mark.parametrize("format", ["", "&format=html", "&format=markdown"])
+def test_a_mail_has_its_recipient_its_subject_and_plain_text_whatever_a_sheet_says(memory: Memory, format: str) -> None:
     port = free_port()
     with smtp_server(port) as inbox:
-        alerts = _alerts(memory, "env:MAIL", MAIL=_mail_address(port))
+        alerts = _alerts(memory, "env:MAIL", MAIL=_mail_address(port) + format)
         words = "refused: “Stift <b>rot</b>” =1+1 *x* :smile: \\n {braces} &amp; ż"
         assert _turn(alerts, NIGHT, "guard", words=words) == Delivery(sent=1)
     ((sender, recipients, mail),) = inbox.mails
