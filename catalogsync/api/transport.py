@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import requests
 import stamina
+import stamina.instrumentation
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
@@ -30,6 +31,9 @@ from catalogsync import __version__
 from catalogsync.api.auth import LOOPBACK, Account
 from catalogsync.api.dialect import Request, Response
 from catalogsync.errors import InDoubt, Refused, Temporary, Unauthorized, UnexpectedAnswer
+
+# `on_wait` tells of repetitions. Left alone, stamina prints each of them to stdout once structlog is installed.
+stamina.instrumentation.set_on_retry_hooks(())
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
