@@ -122,6 +122,26 @@ def _each_once_and_in_order(turns: Sequence[Step]) -> None:
         assert (counts.undelivered, counts.given_up) == (0, 0)
 
 
+@settings(max_examples=12)
+@given(turns=st.lists(st.tuples(st.frozensets(st.sampled_from(TO), min_size=1), places, st.booleans()), max_size=12))
+def test_whatever_addresses_come_and_go_each_message_reaches_one_and_none_twice(
+    turns: list[tuple[frozenset[str], frozenset[str], bool]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(sqlite3.connect(Path(folder) / "jobs.sqlite")):
+        desk = Desk(Memory(Path(folder) / "jobs.sqlite"))
+        for number, (to, down, is_delivered) in enumerate(turns):
+            desk.post.down = set(down)
+            alerts = desk.alerts(to=tuple(sorted(to)))
+            alerts.note(turn(*(["guard"] if number % 2 == 0 else []), words=f"turn {number}"), NIGHT + number)
+            if is_delivered:
+                alerts.deliver(NIGHT + number)
+        desk.post.down = set()
+        desk.alerts(to=("env:BOSS",)).deliver(NIGHT + len(turns))
+        told = [(name, body.splitlines()[3]) for name, _, body in desk.post.taken]
+        assert len(told) == len(set(told))
+        assert {words for _, words in told} == {f"turn {number}" for number in range(len(turns))}
+
+
 def test_the_model_tells_what_people_expect() -> None:
     """The model itself, by one example that was worked out by hand."""
     all_events = frozenset(EVENTS)
