@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 import requests
 import stamina
+import stamina.instrumentation
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
@@ -35,6 +36,9 @@ from catalogsync.api.wire import whole_text
 from catalogsync.budget import Budget
 from catalogsync.errors import InDoubt, Refused, Temporary, Unauthorized, UnexpectedAnswer
 from catalogsync.state import state_folder
+
+# `on_wait` tells of repetitions. Left alone, stamina prints each of them to stdout once structlog is installed.
+stamina.instrumentation.set_on_retry_hooks(())
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0

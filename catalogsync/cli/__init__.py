@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "apply": ("apply", "Apply a stored plan, exactly as it was shown."),
     "import": ("import_", "Plan, show, ask, apply."),
     "export": ("export", "Write a catalog to a workbook or CSV file."),
+    "reconcile": ("reconcile", "Run the jobs of catalogsync.yaml, once or on a schedule."),
     "history": ("history", "List what ran, and every change of a run."),
     "resume": ("resume", "Finish a run that ended early."),
     "undo": ("undo", "Take a run back."),

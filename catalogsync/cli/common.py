@@ -197,14 +197,21 @@ def ceilings_of(**given: Ceiling | None) -> dict[str, Ceiling]:
 
 
 @contextmanager
-def connected(*, rps: float, account: Account | None = None, budget: Budget | None = None) -> Iterator[Client]:
+def connected(
+    *,
+    rps: float,
+    account: Account | None = None,
+    budget: Budget | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> Iterator[Client]:
     """A client for an account, else for the one in the environment. The embedded emulator says so on stderr."""
     from catalogsync.api.auth import EMULATOR, Account, account_from
     from catalogsync.api.client import connect
 
     account = account or account_from(os.environ)
+    on_wait = on_wait or _say_waiting
     if account.url != EMULATOR:
-        with connect(account, rps=rps, on_wait=_say_waiting, on_notice=_notice, budget=budget) as client:
+        with connect(account, rps=rps, on_wait=on_wait, on_notice=_notice, budget=budget) as client:
             yield client
         return
     from catalogsync.cli.bundled import bundled
@@ -216,9 +223,7 @@ def connected(*, rps: float, account: Account | None = None, budget: Budget | No
     seed = None if database.exists() else bundled("samples", "stationery.seed.yaml")
     with (
         Emulator(database, seed=seed, rps=7) as emulator,
-        connect(
-            Account(emulator.url, emulator.token, account.api), rps=rps, on_wait=_say_waiting, budget=budget
-        ) as client,
+        connect(Account(emulator.url, emulator.token, account.api), rps=rps, on_wait=on_wait, budget=budget) as client,
     ):
         yield client
 
@@ -235,7 +240,7 @@ def writing(*, settle: float, no_recheck: bool, quiet: bool = False) -> Iterator
     stop = Stop()
 
     def on_signal(number: int, _frame: object) -> None:
-        if stop or not stop.is_heeded:
+        if stop or not (stop.is_heeded or stop.is_awaited):
             raise SystemExit(128 + number)
         stop.ask(number)
         say("Stopping: finishing what is on its way (once more to stop at once).")
@@ -309,7 +314,7 @@ def _notice(words: str) -> None:
 
 
 def _say_waiting(reason: str) -> None:
-    say(f"waiting, then trying again: {reason}")
+    say(printable(f"waiting, then trying again: {reason}"))
 
 
 # --- talking -------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,9 @@ from catalogsync.cli import common, printable
 if TYPE_CHECKING:
     from catalogsync.api.auth import Account
     from catalogsync.api.client import Client
+    from catalogsync.reconcile.logs import LogFormat
     from catalogsync.reconcile.outcome import Outcome
     from catalogsync.reconcile.project import AccountSpec, JobSpec, ProjectFile
-    from catalogsync.reconcile.running import Jobs
 
 _SHOWN_DETAILS = 20
 
@@ -59,7 +59,7 @@ def command(
     no_recheck: bool,
     verbose: bool,
     as_json: bool,
-    log_format: str,
+    log_format: LogFormat,
     rps: float,
     quiet: bool,
 ) -> int:
@@ -80,40 +80,70 @@ def command(
         return 0
     logs.configure(log_format)
     with common.writing(settle=settle, no_recheck=no_recheck, quiet=quiet) as writing:
-        desk = _Desk(project, writing, rps=rps, as_json=as_json, verbose=verbose, quiet=quiet)
+        how = _How(rps, log_format, as_json=as_json, verbose=verbose, quiet=quiet)
+        desk = _Desk(project, names, writing, how)
         if not every and not keep:
             outcomes = [outcome for name in names for outcome in desk.turn(name, is_check=check)]
             if as_json:
                 common.print_json([_json(outcome) for outcome in outcomes])
             return exitcodes.worst(outcome.exit_code for outcome in outcomes)
-        return desk.keep_running(names, every)
+        return desk.keep_running(every)
+
+
+@dataclasses.dataclass(frozen=True)
+class _How:
+    """How the commands's flags say that turns are run and told."""
+
+    rps: float
+    log_format: LogFormat
+    _: dataclasses.KW_ONLY
+    as_json: bool
+    verbose: bool
+    quiet: bool
 
 
 class _Desk:
     """Runs turns and tells of them: on the terminal, in the log, by alerts and metrics."""
 
-    def __init__(
-        self, project: ProjectFile, writing: common.Writing, *, rps: float, as_json: bool, verbose: bool, quiet: bool
-    ) -> None:
+    def __init__(self, project: ProjectFile, names: list[str], writing: common.Writing, how: _How) -> None:
         from catalogsync.reconcile.running import Jobs
-        from catalogsync.reconcile.state import Memory
+        from catalogsync.reconcile.state import Memory, scope_of
         from catalogsync.state import state_folder
 
-        self._project, self._writing = project, writing
-        self._rps, self._as_json, self._verbose, self._quiet = rps, as_json, verbose, quiet
+        self._project, self._writing, self._how = project, writing, how
         self._memory = Memory(state_folder() / "reconcile.sqlite")
-        self._jobs: Jobs = Jobs(project, self._memory, common.journal(), self._connect, options=writing.options)
+        self._scopes = {name: scope_of(project.path, name) for name in names}
+        self._jobs = Jobs(project, self._memory, common.journal(), self._connect, options=writing.options)
 
-    def _connect(self, account: AccountSpec | None, job: JobSpec) -> AbstractContextManager[Client]:
-        return common.connected(rps=self._rps, account=self._account_of(account) if account else None)
+    def _connect(self, spec: AccountSpec | None, job: JobSpec) -> AbstractContextManager[Client]:
+        from catalogsync.budget import Budget
+        from catalogsync.reconcile.project import seconds_of
+
+        deadline_s = seconds_of(job.deadline) if job.deadline else None
+        budget = Budget(max_requests=job.max_requests or None, deadline_s=deadline_s)
+        account = self._account_of(spec) if spec else None
+        return common.connected(rps=self._how.rps, account=account, budget=budget, on_wait=self._waits)
 
     def _account_of(self, spec: AccountSpec) -> Account:
         """The account that the file names; a token's file is looked for beside it."""
         from catalogsync.api.auth import account_of
+        from catalogsync.reconcile.secrets import keep_secret
 
         kind, _, name = spec.token.partition(":")
         token = f"file:{self._project.folder / Path(name).expanduser()}" if kind == "file" else spec.token
-        return account_of(spec.url, token, spec.api, os.environ)
+        account = account_of(spec.url, token, spec.api, os.environ)
+        keep_secret(account.token)
+        return account
+
+    def _waits(self, reason: str) -> None:
+        import logging
+
+        from catalogsync.reconcile import logs
+
+        if self._how.log_format == "json":
+            logs.log_event(logging.INFO, "request is sent again", reason=reason)
+        else:
+            common.say(printable(f"waiting, then trying again: {reason}"))
 
     def turn(self, name: str, *, is_check: bool = False) -> list[Outcome]:
         """A turn of a job, told."""
@@ -126,26 +156,42 @@ class _Desk:
     def _tell(self, name: str, outcome: Outcome, *, is_check: bool) -> None:
         from catalogsync.reconcile import logs, metrics
         from catalogsync.reconcile.alerts import Alerts
-        from catalogsync.reconcile.state import scope_of
 
         logs.log_outcome(outcome)
-        if not self._as_json:
+        self._log_operations(outcome)
+        if not self._how.as_json:
             self._print(outcome)
         if is_check:
             return
-        scope = scope_of(self._project.path, name)
+        job, scope = self._project.job(name), self._scopes[name]
         metrics.record(self._memory, scope, outcome)
-        alerts = Alerts(self._memory, scope, self._project.job(name))
+        alerts = Alerts(self._memory, scope, job.alerts, timezone=job.timezone, folder=self._project.folder)
         alerts.note(outcome, outcome.ended_at)
-        alerts.deliver(outcome.ended_at)
+        delivery = alerts.deliver(outcome.ended_at)
+        if self._how.log_format == "text":
+            for problem in delivery.problems:
+                common.say(printable(f"{name}: {problem}"))
         if self._project.metrics.file:
-            metrics.write_textfile(self._memory, self._project.folder / self._project.metrics.file)
+            metrics.write_textfile(
+                self._project.folder / self._project.metrics.file, self._memory, list(self._scopes.values())
+            )
+
+    def _log_operations(self, outcome: Outcome) -> None:
+        """Every change of a run, for the log alone: the terminal has `history`."""
+        if outcome.run_id is None or self._how.log_format != "json":
+            return
+        from catalogsync.plan import kind_of
+        from catalogsync.reconcile import logs
+
+        for each in common.journal().operations(outcome.run_id):
+            change = each.change
+            logs.log_operation(outcome.run_id, change.op, kind_of(change), change.key, each.outcome, words=each.message)
 
     def _print(self, outcome: Outcome) -> None:
         requests = f"{outcome.reads} reads, {outcome.writes} writes" if outcome.reads or outcome.writes else ""
         facts = ", ".join(filter(None, [outcome.sheet, requests, f"run {outcome.run_id}" if outcome.run_id else ""]))
         click.echo(printable(f"{outcome.job}: {outcome.words}" + (f" ({facts})" if facts else "")))
-        shown = outcome.details if self._verbose else outcome.details[:_SHOWN_DETAILS]
+        shown = outcome.details if self._how.verbose else outcome.details[:_SHOWN_DETAILS]
         for line in shown:
             click.echo(printable(f"  {line}"))
         if len(shown) < len(outcome.details):
@@ -153,20 +199,22 @@ class _Desk:
         for path in outcome.files:
             click.echo(printable(f"  → {path}"))
 
-    def keep_running(self, names: list[str], every: str) -> int:
+    def keep_running(self, every: str) -> int:
         """Run jobs at their times until asked to stop."""
         from catalogsync.reconcile import metrics, schedule
 
+        names = list(self._scopes)
         try:
             plans = schedule.planned(self._project, names, every)
         except ValueError as error:
             raise click.UsageError(f"--every: {error}") from None
         accounts = {name: repr(self._project.account_of(self._project.job(name))) for name in names}
-        if not self._quiet:
+        if not self._how.quiet and self._how.log_format == "text":
             for plan in plans:
                 common.say(printable(f"{plan.job}: {plan.words}"))
-        stop = self._writing.options.stop
-        with metrics.served(self._memory, self._project.metrics.port):
+        stop, port = self._writing.options.stop, self._project.metrics.port
+        served = metrics.serve(port, self._memory, list(self._scopes.values())) if port else nullcontext()
+        with served:
             schedule.run(plans, accounts, self.turn, stop, at_once=True)
         return 128 + stop.signal
 

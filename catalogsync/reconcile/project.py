@@ -85,7 +85,7 @@ class AlertSpec(_Strict):
     """Where alerts go: references to addresses as apprise writes them (mailto://, slack://, tgram://, json://), as in
     env:ALERTS; an address without a secret may stand here itself.
     """
-    on: Annotated[tuple[Event, ...], BeforeValidator(_words)] = EVENTS
+    events: Annotated[tuple[Event, ...], BeforeValidator(_words)] = EVENTS
     """What is told: failure, guard, conflict, rejected, drift, approval. Everything, unless this says less."""
     digest: str = ""
     """A time of day, as in 08:00: what happened is gathered and told once a day. Without it, at once."""

@@ -116,13 +116,14 @@ class Jobs:
         connect: Connect,
         *,
         now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
         options: WriteOptions | None = None,
     ) -> None:
         self.project = project
         self._memory = memory.with_tables(_TABLES)
         self._journal = journal
         self._connect = connect
-        self._now = now
+        self._now, self._sleep = now, sleep
         self._options = options or WriteOptions()
 
     def turn(self, name: str, *, is_check: bool = False) -> Iterator[Outcome]:
@@ -166,6 +167,7 @@ class Jobs:
             scope,
             state=self._journal.folder,
             now=self._now,
+            sleep=self._sleep,
             stop=self._options.stop,
         )
         with source.pending() as pending:

@@ -51,9 +51,11 @@ class Planned:
 def planned(project: ProjectFile, names: Iterable[str], every: str = "") -> list[Planned]:
     """The schedule of jobs: every one of them each `every`, where that is given, else as the file says.
 
-    Raises UserError where a job has no schedule.
+    Raises UserError where a job has no schedule, ValueError where `every` is no time.
     """
     names = list(names)
+    if every:
+        seconds_of(every)
     without = [name for name in names if not every and not project.job(name).schedule]
     if without:
         told = ", ".join(without)
@@ -94,6 +96,7 @@ def run(
             first = {"next_run_time": datetime.now(UTC) + timedelta(milliseconds=10)}
         scheduler.add_job(turn, plan.trigger, [plan.job], id=plan.job, executor=accounts[plan.job], **first)
     scheduler.start()
+    stop.is_awaited = True
     try:
         while not stop:
             stop.sleep(3600)

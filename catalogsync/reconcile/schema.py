@@ -26,7 +26,7 @@ def project_schema() -> dict[str, Any]:
     """The schema of a project file, draft 7: what editors know best."""
     account = object_of(AccountSpec, {"token": {"type": "string", "pattern": "^(env|file|keyring):\\S.*"}})
     digest = {"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$"}
-    alerts = object_of(AlertSpec, {"to": _TEXTS, "on": _EVENTS, "digest": digest})
+    alerts = object_of(AlertSpec, {"to": _TEXTS, "events": _EVENTS, "digest": digest})
     metrics = object_of(MetricsSpec, {"port": {"type": "integer", "minimum": 1, "maximum": 65535}})
     count = {"type": "integer", "minimum": 0}
     forms = {"alerts": alerts, "guards": _CEILINGS, "strict": _FLAG, "max_requests": count, "deadline": _SPAN}

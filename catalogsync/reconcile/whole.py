@@ -86,8 +86,11 @@ def copied_when_whole(
     copies: dict[Path, Copy] = {}
     waiting = list(paths)
     deadline_at = clock.now() + MOST_WAIT_S
+    is_first = True
     while waiting:
-        clock.pause(LOOK_S)
+        if not is_first or not all(_is_quiet(looks[path], clock.now()) for path in waiting):
+            clock.pause(LOOK_S)
+        is_first = False
         for path in list(waiting):
             before, looks[path] = looks[path], look_at(path)
             if _is_settled(before, looks[path], clock.now()) and (copy := _copied(path, folders[path], clock)):
@@ -103,6 +106,11 @@ def _is_settled(before: Look | OSError, now: Look | OSError, now_at: float) -> b
     if not isinstance(before, Look) or not isinstance(now, Look) or before.facts != now.facts:
         return False
     return now.is_whole or now.touched_at < now_at - QUIET_S
+
+
+def _is_quiet(look: Look | OSError, now_at: float) -> bool:
+    """Whether a file is whole and was touched long ago: nobody is writing it, and there is nothing to wait for."""
+    return isinstance(look, Look) and look.is_whole and look.touched_at < now_at - QUIET_S
 
 
 def _is_gone(look: Look | OSError) -> bool:
@@ -134,4 +142,6 @@ def _why_not(name: str, look: Look | OSError) -> CatalogSyncError:
             return UserError(f"{name} may not be read: permission denied, or another program holds it open")
         case OSError():
             return UserError(f"{name} cannot be read: {look.strerror or look}")
+    if not look.size:
+        return Temporary(f"{name} is empty; the next turn looks again")
     return Temporary(f"{name}: still being written; the next turn looks again")

@@ -399,8 +399,16 @@ def test_the_wait_between_attempts_is_what_retry_after_says() -> None:
             transport.send(WRITE)
             transport.close()
     finally:
-        stamina.instrumentation.set_on_retry_hooks(None)
+        stamina.instrumentation.set_on_retry_hooks(())
     assert waits == [0.0]
+
+
+def test_a_repetition_prints_nothing_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    with scripted(Told(503), Told(200, "{}", JSON)) as script:
+        transport = Retrying(HttpTransport(Account(script.url, TOKEN)), wait_s=0.0, max_wait_s=0.0)
+        transport.send(READ)
+        transport.close()
+    assert capfd.readouterr() == ("", "")
 
 
 # --- the limiter's turns, by a clock that only sleeping moves ---

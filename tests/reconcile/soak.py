@@ -27,17 +27,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from catalogsync.reconcile.alerts import Alerts
-
 from catalogsync.api.auth import Account
 from catalogsync.api.client import DIALECTS, Client
 from catalogsync.api.dialect import Request, Response
-from catalogsync.api.transport import HttpTransport, Retrying
+from catalogsync.api.metered import Metered
+from catalogsync.api.transport import HttpTransport, Retrying, Transport
+from catalogsync.budget import Budget
 from catalogsync.emulator.faults import Fault, When
 from catalogsync.emulator.server import Emulator
 from catalogsync.journal import Journal
+from catalogsync.reconcile.addresses import Address
+from catalogsync.reconcile.alerts import Alerts
+from catalogsync.reconcile.alertwords import subject_of
 from catalogsync.reconcile.outcome import Outcome
-from catalogsync.reconcile.project import AccountSpec, JobSpec, load_project
+from catalogsync.reconcile.project import EVENTS, AccountSpec, Event, JobSpec, load_project
 from catalogsync.reconcile.running import Jobs
 from catalogsync.reconcile.state import Memory, scope_of
 from catalogsync.writer import WriteOptions
@@ -68,7 +71,7 @@ guards: {{delete: 40%, rows: 30%, matched: 30%}}
 class _Killing:
     """A transport whose process ends at its n-th request: before it goes out, or after its answer came."""
 
-    def __init__(self, inner: HttpTransport, nth: int, *, is_after: bool) -> None:
+    def __init__(self, inner: Transport, nth: int, *, is_after: bool) -> None:
         self._inner, self._left, self._is_after = inner, nth, is_after
 
     def send(self, request: Request) -> Response:
@@ -102,16 +105,20 @@ class Place:
 
         @contextmanager
         def connect(account: AccountSpec | None, job: JobSpec) -> Iterator[Client]:
-            http: Any = HttpTransport(Account(self.url, self.token, self.api), read_timeout_s=5)
+            budget = Budget()
+            http: Transport = HttpTransport(Account(self.url, self.token, self.api), read_timeout_s=5)
+            http = Metered(http, budget)
             if dies_at:
                 http = _Killing(http, dies_at[0], is_after=dies_at[1])
-            with Client(DIALECTS[self.api](), Retrying(http, attempts=2, wait_s=0.0, max_wait_s=0.0)) as client:
+            sender = Retrying(http, attempts=2, wait_s=0.0, max_wait_s=0.0, budget=budget)
+            with Client(DIALECTS[self.api](), sender, budget) as client:
                 yield client
 
         journal = Journal(self.state / "journal.sqlite", clock=lambda: now_at)
         project = load_project(self.folder / "catalogsync.yaml")
         memory = Memory(self.state / "reconcile.sqlite")
-        return Jobs(project, memory, journal, connect, now=lambda: now_at, options=WriteOptions(settle_s=0))
+        times: dict[str, Any] = {"now": lambda: now_at, "sleep": lambda _: None}
+        return Jobs(project, memory, journal, connect, options=WriteOptions(settle_s=0), **times)
 
     def take_turn(self, job: str, now_at: float, *, dies_at: tuple[int, bool] | None = None) -> list[Outcome]:
         """A turn as `reconcile` takes it, with its alerts; both are written down for the judge."""
@@ -129,11 +136,10 @@ class Place:
         project = load_project(self.folder / "catalogsync.yaml")
         memory = Memory(self.state / "reconcile.sqlite")
 
-        def send(address: str, title: str, body: str) -> bool:
-            self._write("alerts", {"job": job, "title": title})
-            return True
+        def send(_address: Address, subject: str, _body: str) -> None:
+            self._write("alerts", {"job": job, "subject": subject})
 
-        return Alerts(memory, scope_of(project.path, job), project.job(job), send=send)
+        return Alerts(memory, scope_of(project.path, job), project.job(job).alerts, send=send)
 
     def _write(self, name: str, record: Mapping[str, Any]) -> None:
         with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
@@ -202,7 +208,7 @@ class Soak:
             self.outage_steps = self.chance.randint(1, 20)
         elif roll() < 0.05:
             self._count("lost answers")
-            when: When = self.chance.choice(["before", "after", "half"])  # type: ignore[assignment]
+            when: When = self.chance.choice(["before", "after", "half"])
             self.emulator.faults.add(
                 Fault("status", "POST", status=504, when=when, nth=1, count=self.chance.randint(1, 2))
             )
@@ -306,19 +312,23 @@ class Soak:
                 yield f"{job}: the catalog differs from the sheet at {sorted(apart)[:5]}"
 
     def _judge_alerts(self) -> Iterator[str]:
+        """Each beginning and each end is told once, in order: held against the outcomes by sets alone."""
         for job in JOBS:
             expected: list[str] = []
-            is_open: list[str] = []
+            is_open: set[Event] = set()
             for outcome in self.place.read("outcomes"):
                 if outcome["job"] != job or outcome["is_skipped"]:
                     continue
-                recovered = [event for event in is_open if event not in outcome["events"]]
-                began = [event for event in outcome["events"] if event not in is_open]
-                expected += [f"recovered {event}" for event in recovered] + [f"began {event}" for event in began]
-                is_open = [event for event in is_open if event not in recovered] + began
-            told = [alert["title"] for alert in self.place.read("alerts") if alert["job"] == job]
-            if sorted(map(_kind, told)) != sorted(map(_began, expected)):
-                yield f"{job}: {len(told)} alerts, expected {len(expected)}"
+                events: set[Event] = set(outcome["events"])
+                over = set() if "failure" in events else is_open - events
+                begun = events - is_open
+                if begun or over:
+                    in_order = ([each for each in EVENTS if each in some] for some in (begun, over))
+                    expected.append(subject_of(job, *in_order))
+                is_open = (is_open - over) | events
+            told = [alert["subject"] for alert in self.place.read("alerts") if alert["job"] == job]
+            if told != expected:
+                yield f"{job}: {len(told)} alerts, {len(expected)} expected"
             self.counts[f"alerts of {job}"] = len(told)
 
     def _judge_runs(self) -> Iterator[str]:
@@ -341,14 +351,6 @@ class Soak:
 def _text(value: Any) -> str:
     found = value[0] if isinstance(value, list | tuple) and value else value
     return str(getattr(found, "value", found))
-
-
-def _kind(title: str) -> str:
-    return "recovered" if "recovered" in title else "began"
-
-
-def _began(expected: str) -> str:
-    return expected.partition(" ")[0]
 
 
 @contextmanager

@@ -34,7 +34,7 @@ accounts:
 defaults:
   schedule: 15m
   guards: {delete: 5%, add: 100}
-  alerts: {to: [env:ALERTS, env:MORE], "on": [failure, guard], digest: "08:00"}
+  alerts: {to: [env:ALERTS, env:MORE], events: [failure, guard], digest: "08:00"}
 jobs:
   prices: {sheet: inbox/prices-*.xlsx, mapping: prices.yaml}
   stock:
@@ -45,7 +45,7 @@ jobs:
     schedule: "*/15 6-20 * * 1-5"
     timezone: Europe/Riga
     guards: {delete: 0}
-    alerts: {"on": drift}
+    alerts: {events: drift}
     strict: yes
     unchanged: skip
     max_requests: 500
@@ -70,9 +70,9 @@ def test_a_job_says_what_the_defaults_say_but_for_what_it_says_itself(tmp_path: 
     project = load(tmp_path, WHOLE)
     prices, stock = project.jobs["prices"], project.jobs["stock"]
     assert (prices.mode, prices.schedule, prices.guards) == ("apply", "15m", {"delete": "5%", "add": "100"})
-    assert prices.alerts == AlertSpec(to=("env:ALERTS", "env:MORE"), on=("failure", "guard"), digest="08:00")
+    assert prices.alerts == AlertSpec(to=("env:ALERTS", "env:MORE"), events=("failure", "guard"), digest="08:00")
     assert (stock.mode, stock.guards) == ("plan-only", {"delete": "0", "add": "100"})
-    assert stock.alerts == AlertSpec(to=("env:ALERTS", "env:MORE"), on=("drift",), digest="08:00")
+    assert stock.alerts == AlertSpec(to=("env:ALERTS", "env:MORE"), events=("drift",), digest="08:00")
     assert (stock.strict, stock.unchanged, stock.max_requests, stock.deadline) == (True, "skip", 500, "10m")
     assert project.account_of(prices) == AccountSpec(url="https://example.kommo.com", token="env:TOKEN")
     assert project.account_of(stock) == AccountSpec(url="https://second.kommo.com", token="file:~/token", api="v4")
