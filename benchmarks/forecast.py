@@ -20,6 +20,7 @@ import requests
 
 from catalogsync.api.auth import APIS
 
+BATCHES = (250, 10)
 MAPPING = "catalog: 4220\nkey: code\ncolumns: {name: name, code: Code, amount: Amount}\n"
 FIELDS = [{"id": 101, "name": "Code", "type": "text"}, {"id": 102, "name": "Amount", "type": "numeric"}]
 
@@ -36,7 +37,9 @@ def measure(url: str, token: str, api: str, folder: Path, batch: int) -> str:
 
     def command(*arguments: str) -> None:
         told = [sys.executable, "-m", "catalogsync", *arguments]
-        subprocess.run(told, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            told, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
     command("plan", "sheet.csv", "-m", "map.yaml", "--batch", str(batch), "--out", "plan.json", "-q")
     forecast = json.loads((folder / "plan.json").read_text(encoding="utf-8"))["forecast"]
@@ -61,7 +64,7 @@ def main() -> None:
     print(f"{count} changes, latency {latency_s:g} s")
     print("api  batch  requests   arrived  minutes   in fact      off")
     for api in APIS:
-        for batch in (250, 10):
+        for batch in BATCHES:
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
                 (folder / "seed.json").write_text(json.dumps(seed), encoding="utf-8")
@@ -71,6 +74,7 @@ def main() -> None:
                     [sys.executable, "-m", "catalogsync", "emulator", "--port", "0", "--seed", "seed.json", "--json"],
                     cwd=folder,
                     stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
                     text=True,
                 )
                 assert server.stdout is not None

@@ -41,7 +41,7 @@ def forecast_of(
     head = _checks(plan, client, checks, elements) if checks else 0
     head += 2 * len(plan.options)
     size = min(plan.batch_size, client.capabilities.max_batch)
-    costs = [batch_cost(part, plan, client.capabilities, recheck=recheck) for part in client.parts(plan.changes, size)]
+    costs = [batch_cost(part, plan, client, recheck=recheck) for part in client.parts(plan.changes, size)]
     rest = sum(map(sum, costs))
     latency_s, pace_rps = client.budget.latency_s, client.budget.pace_rps
     turn_s = 1 / pace_rps if pace_rps else 0.0
@@ -61,7 +61,9 @@ def read_floor(count: int, schema: Schema, client: Client) -> int:
 def _checks(plan: Plan, client: Client, schema: Schema, elements: pd.DataFrame | None) -> int:
     """The requests of `sync.check_stored`: list, schema, the elements touched (stale.py), and those that are newer."""
     touched = len({change.id for change in plan.changes if isinstance(change, Update | Delete)})
-    count = 1 + client.schema_requests(schema) - (-touched // client.capabilities.ids_per_read)
+    whole, rest = divmod(touched, client.capabilities.ids_per_read)
+    count = 1 + client.schema_requests(schema) - (-rest // client.rows_per_answer)
+    count += whole * -(-client.capabilities.ids_per_read // client.rows_per_answer)
     if any(isinstance(change, Add) for change in plan.changes):
         count += _newer(plan, client, elements)
     return count

@@ -203,7 +203,7 @@ class _Run:
     def _can_begin(self, task: Task, under_way: Collection[object]) -> bool:
         """Whether the budget suffices for a batch; if so, what it needs is set aside. Else it waits for what others
         may not need, and the run ends where there are no others."""
-        cost = batch_cost(task.batch.changes, self._plan, self._client.capabilities, recheck=self._options.recheck)
+        cost = batch_cost(task.batch.changes, self._plan, self._client, recheck=self._options.recheck)
         purses = self._budget.reserve(*cost, beside=len(under_way))
         self._waiting = None if purses else task
         if purses:

@@ -17,6 +17,7 @@ from catalogsync.api.client import DIALECTS, Client
 from catalogsync.api.metered import Metered
 from catalogsync.api.transport import PACE_SHARE, HttpTransport, RateLimited, Retrying
 from catalogsync.budget import Budget
+from catalogsync.emulator.knobs import Knobs
 from catalogsync.writer import WriteOptions
 from tests.api.helpers import Clock
 from tests.e2e.conftest import Shell, Start, catalog_of
@@ -118,6 +119,28 @@ def test_a_stored_plan_says_how_many_requests_its_apply_sends_and_that_is_how_ma
     prepared: Any, shape: Shape, api: str
 ) -> None:
     shell = prepared(shape, api)
+    made = planned(shell, shape)
+    assert shell("apply", "plan.json", "--allow", made["digest"]) == 0, shell.err
+    assert made["forecast"]["requests"] == len(shell.sent)
+
+
+@pytest.mark.parametrize(
+    ("api", "knobs", "stay"),
+    [
+        ("v2", Knobs(element_order="oldest_first"), 30),
+        ("v2", Knobs(element_order="oldest_first"), 1_300),
+        ("v2", Knobs(ignore_limit_rows=True), 1_300),  # of one page it would not be seen that the server cuts
+        ("v4", Knobs(v4_element_order="updated_at"), 30),
+        ("v4", Knobs(v4_element_order="updated_at"), 1_300),
+    ],
+    ids=["oldest first", "oldest first, pages", "pages of 50", "by change", "by change, pages"],
+)
+def test_so_it_is_however_the_account_orders_and_pages_its_elements(
+    prepared: Any, api: str, knobs: Knobs, stay: int
+) -> None:
+    shape = Shape(stay=stay, add=300, update=320)
+    shell = prepared(shape, api)
+    shell.emulator.knobs = knobs
     made = planned(shell, shape)
     assert shell("apply", "plan.json", "--allow", made["digest"]) == 0, shell.err
     assert made["forecast"]["requests"] == len(shell.sent)
