@@ -223,14 +223,14 @@ def test_a_workbook_without_its_end_is_waited_for(tmp_path: Path) -> None:
     assert job.contents() == [("prices.xlsx", workbook_bytes())]
 
 
-@pytest.mark.parametrize("content", [b"", workbook_bytes()[:-30]])
-def test_what_cannot_be_whole_is_not_given_to_the_reader(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(("content", "words"), [(b"", " is empty"), (workbook_bytes()[:-30], ": still being written")])
+def test_what_cannot_be_whole_is_not_given_to_the_reader(tmp_path: Path, content: bytes, words: str) -> None:
     job = Job(tmp_path, "prices.xlsx")
     job.put("prices.xlsx", content)
     error = job.refusal()
     assert (type(error), str(error)) == (
         Temporary,
-        "prices.xlsx: still being written; the next turn looks again",
+        f"prices.xlsx{words}; the next turn looks again",
     )
 
 
