@@ -188,7 +188,8 @@ class _Desk:
             logs.log_operation(outcome.run_id, change.op, kind_of(change), change.key, each.outcome, words=each.message)
 
     def _print(self, outcome: Outcome) -> None:
-        requests = f"{outcome.reads} reads, {outcome.writes} writes" if outcome.reads or outcome.writes else ""
+        floor = f" of {outcome.read_floor} foreseen" if outcome.read_floor else ""
+        requests = f"{outcome.reads} reads{floor}, {outcome.writes} writes" if outcome.reads or outcome.writes else ""
         facts = ", ".join(filter(None, [outcome.sheet, requests, f"run {outcome.run_id}" if outcome.run_id else ""]))
         click.echo(printable(f"{outcome.job}: {outcome.words}" + (f" ({facts})" if facts else "")))
         shown = outcome.details if self._how.verbose else outcome.details[:_SHOWN_DETAILS]

@@ -17,7 +17,8 @@ class Outcome:
     alert may tell: they are open after this turn, and those that were open before and are not in it are over.
     `is_skipped`: nothing was looked at (another turn is still running, no sheet has come), so it says nothing about
     events that are open. `done` and `planned` count changes by kind (``add``, ``update``, ``delete``). `reads`,
-    `writes` count requests, `throttled` those that were answered with 429. `files` are what the turn wrote for people.
+    `writes` count requests, `throttled` those that were answered with 429; `read_floor` is how many reads law 5
+    allows a comparison of this catalog, 0 where there was none. `files` are what the turn wrote for people.
     """
 
     job: str
@@ -37,6 +38,7 @@ class Outcome:
     reads: int = 0
     writes: int = 0
     throttled: int = 0
+    read_floor: int = 0
     files: tuple[Path, ...] = ()
 
     @property

@@ -101,6 +101,7 @@ class _Turn:
             reads=client.reads_sent if client else 0,
             writes=client.writes_sent if client else 0,
             throttled=client.throttled if client else 0,
+            read_floor=self.planned.read_floor if self.planned else 0,
             files=tuple(self.files),
         )
 
