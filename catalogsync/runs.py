@@ -6,6 +6,8 @@ remaining  the changes of a run that are still to be sent, as a plan
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,13 +88,16 @@ def keep_pending(journal: Journal, plan: Plan, base: Base) -> None:
     or after a run that was cut off."""
     path = _pending_path(journal, plan, plan.digest)
     bases.save(base, path)
-    _forget_old(path.parent, journal.now_at() - PENDING_S)
+    _forget_old(path, journal.now_at(), PENDING_S)
 
 
-def _forget_old(folder: Path, before_at: int) -> None:
-    for old in folder.iterdir():
-        if old.stat().st_mtime < before_at:
-            old.unlink(missing_ok=True)
+def _forget_old(saved: Path, now_at: int, keep_s: int) -> None:
+    """Remove what is older beside a file that was just saved: by the journal's clock, whatever the disk's says."""
+    os.utime(saved, (now_at, now_at))
+    for old in saved.parent.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            if old.stat().st_mtime < now_at - keep_s:
+                old.unlink()
 
 
 def hand_over(journal: Journal, whole: Plan, part: Plan, decided: Iterable[Written] = ()) -> None:
@@ -130,7 +135,7 @@ def remember(
     bases.save(base.patched(threeway.written(plan, results, wanted, base.crm.columns, stored)), path)
     pending.unlink(missing_ok=True)
     if plan.export:
-        _forget_old(path.parent, journal.now_at() - EXPORT_S)
+        _forget_old(path, journal.now_at(), EXPORT_S)
 
 
 def _with_options(run: Run, client: Client, journal: Journal, options: WriteOptions) -> Run:

@@ -162,6 +162,8 @@ class Soak:
     counts: dict[str, int] = field(default_factory=dict)
     outage_steps: int = 0
     broken: dict[str, int] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    often: float = 1.0
 
     def go(self, steps: int) -> None:
         for _ in range(steps):
@@ -175,7 +177,7 @@ class Soak:
 
     def _turn(self, job: str) -> None:
         now_at = self.clock[0]
-        if self.chance.random() < 0.008:
+        if self.chance.random() < 0.008 * self.often:
             self._count("killed turns")
             nth, is_after = self.chance.randint(1, 12), self.chance.random() < 0.5
             arguments = {"folder": str(self.place.folder), "url": self.place.url, "api": self.place.api, "job": job,
@@ -203,7 +205,7 @@ class Soak:
         if self.outage_steps:
             self.outage_steps -= 1
             self.emulator.faults.add(Fault("status", status=self.chance.choice([500, 502, 503]), count=0))
-        elif roll() < 0.01:
+        elif roll() < 0.01 * self.often:
             self._count("outages")
             self.outage_steps = self.chance.randint(1, 20)
         elif roll() < 0.05:
@@ -265,7 +267,9 @@ class Soak:
         if roll < 0.1:
             store.add_as_other_user(catalog_id, "By hand", {"Price": "1"})
         elif roll < 0.2 and len(elements) > 6:
-            store.delete_as_other_user(self.chance.choice(elements).id)
+            gone = self.chance.choice(elements)
+            store.delete_as_other_user(gone.id)
+            self.deleted.update(_text(value) for value in gone.values.values())
         elif elements:
             values: dict[int | str, object] = {"Price": str(self.chance.randint(1, 999))}
             store.edit_as_other_user(self.chance.choice(elements).id, values=values)
@@ -307,8 +311,10 @@ class Soak:
                     cells = (element.name, texts.get("Price", ""), texts.get("Note", ""))
                     held.setdefault(texts["Code"], []).append(cells)
             wanted = {code: [cells] for code, cells in self.sheets[job].items()}
-            if held != wanted:
-                apart = {code for code in {*held, *wanted} if held.get(code) != wanted.get(code)}
+            apart = {code for code in {*held, *wanted} if held.get(code) != wanted.get(code)}
+            # What a colleague deleted is not added again while its row stays as it is.
+            apart -= {code for code in self.deleted if code not in held}
+            if apart:
                 yield f"{job}: the catalog differs from the sheet at {sorted(apart)[:5]}"
 
     def _judge_alerts(self) -> Iterator[str]:
