@@ -52,7 +52,7 @@ def test_every_other_command_of_the_readme_runs_in_its_order(
         assert words[0] == "catalogsync", line
         assert run(words[1:]) == 0, line + capsys.readouterr().err
         ran.append(words[1])
-    assert set(ran) == {"init", "catalogs", "fields", "validate", "plan", "import", "apply", "export"}
+    assert set(ran) == {"init", "catalogs", "fields", "validate", "plan", "import", "apply", "export", "reconcile"}
     assert (tmp_path / "products.xlsx").exists()
     assert (tmp_path / "dear.csv").exists()
 
