@@ -188,8 +188,12 @@ class _Desk:
             logs.log_operation(outcome.run_id, change.op, kind_of(change), change.key, each.outcome, words=each.message)
 
     def _print(self, outcome: Outcome) -> None:
+        """A turn in a line, and what is to be read besides; with --quiet only what a person should read."""
+        if self._how.quiet and not outcome.exit_code and not outcome.events:
+            return
         floor = f" of {outcome.read_floor} foreseen" if outcome.read_floor else ""
-        requests = f"{outcome.reads} reads{floor}, {outcome.writes} writes" if outcome.reads or outcome.writes else ""
+        reads, writes = _counted(outcome.reads, "read"), _counted(outcome.writes, "write")
+        requests = f"{reads}{floor}, {writes}" if outcome.reads or outcome.writes else ""
         facts = ", ".join(filter(None, [outcome.sheet, requests, f"run {outcome.run_id}" if outcome.run_id else ""]))
         click.echo(printable(f"{outcome.job}: {outcome.words}" + (f" ({facts})" if facts else "")))
         shown = outcome.details if self._how.verbose else outcome.details[:_SHOWN_DETAILS]
@@ -218,6 +222,10 @@ class _Desk:
         with served:
             schedule.run(plans, accounts, self.turn, stop, at_once=True)
         return 128 + stop.signal
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _json(outcome: Outcome) -> dict[str, Any]:

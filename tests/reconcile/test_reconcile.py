@@ -133,6 +133,14 @@ def test_a_turn_after_one_that_was_refused_looks_again_though_the_sheet_is_the_s
     assert project.turn()["exit_code"] == 4
 
 
+def test_quietly_only_what_needs_a_person_is_told_so_that_cron_mails_nothing_else(project: Project) -> None:
+    assert project.run("--quiet") == 0
+    assert (project.shell.out, project.shell.err) == ("", "")
+    project.write("prices.csv", SHEET.replace("9.5", "cheap"))
+    assert project.run("--quiet") == 3
+    assert project.shell.out.startswith("prices: sheet and catalog are in step (prices.csv, ")
+
+
 # --- plan-only and --check -------------------------------------------------------------------------------------
 
 
