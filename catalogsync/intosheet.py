@@ -32,6 +32,7 @@ from catalogsync import (
     fields,
     outfile,
     patching,
+    remarks,
     runs,
     sync,
     tables,
@@ -204,13 +205,13 @@ def _matched(
     desired = tables.desired_table(sheet, mapping, export.carried)
 
     def address(row: int) -> str:
-        return f"{sync.source_of(sheet)}{row}"
+        return f"{remarks.source_of(sheet)}{row}"
 
     row_ids = desired.element_ids if export.name else desired.element_ids.iloc[:0]
     existing = tables.existing_table(elements, mapping, desired.seen, row_ids)
     wanted, shared = tables.without_shared(desired, existing, address)
     met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
-    shared += sync.rekeyed(met, desired, address)
+    shared += remarks.rekeyed(met, desired, address)
     existing = dataclasses.replace(existing, table=met.existing)
     wanted, zeroless, _ = checks.without_lost_zeros(sheet, met.desired, existing, mapping, desired.seen)
     wanted, nameless = tables.without_names(wanted, existing.table, address)

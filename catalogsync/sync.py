@@ -9,7 +9,7 @@ export   catalog → client → existing table → workbook
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from catalogsync import (
     newoptions,
     outfile,
     plantext,
+    remarks,
     runs,
     stale,
     tables,
@@ -36,16 +37,15 @@ from catalogsync import (
 )
 from catalogsync.api.client import Client
 from catalogsync.base import Base
-from catalogsync.errors import GuardRefused, Problem, RowsRejected, Spot, StalePlan, UserError, name_of
+from catalogsync.errors import GuardRefused, Problem, RowsRejected, StalePlan, UserError, name_of
 from catalogsync.forecasting import forecast_of, read_floor
 from catalogsync.journal import Journal, Run
-from catalogsync.keys import key_text
 from catalogsync.mapping import resolve
 from catalogsync.mappingfile import MappingFile, load_mapping
 from catalogsync.model import Add, Catalog, Ceiling, Column, Schema, Update
 from catalogsync.model import Mapping as SheetMapping
 from catalogsync.plan import Plan, Shown, counts_of
-from catalogsync.readback import Difference, written_by
+from catalogsync.readback import written_by
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
 from catalogsync.wording import shown_as, title_in
 
@@ -154,14 +154,14 @@ def plan_of(
     existing = tables.existing_table(elements, mapping, desired.seen, row_ids)
 
     def address(row: int) -> str:
-        return f"{source_of(sheet)}{row}"
+        return f"{remarks.source_of(sheet)}{row}"
 
     stored, lack = bases.load(runs.base_path(journal, schema.account_id, schema.catalog_id, mapping.name, export.name))
     known, lack = export.base(stored, lack, desired.table, mapping)
     wanted, shared = tables.without_shared(desired, existing, address)
     met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     wanted, existing = met.desired, dataclasses.replace(existing, table=met.existing)
-    shared += rekeyed(met, desired, address)
+    shared += remarks.rekeyed(met, desired, address)
     wanted, held_notes = exported.with_held_texts(wanted, existing.table, mapping)
     wanted, zeroless, meant = checks.without_lost_zeros(sheet, wanted, existing, mapping, desired.seen)
     wanted, nameless = tables.without_names(wanted, existing.table, address)
@@ -169,18 +169,18 @@ def plan_of(
     if not client.capabilities.keeps_repeated_hours:
         wanted, second = tables.without_second_times(wanted, mapping, schema.timezone, address)
     sought = dataclasses.replace(desired, seen=desired.seen.append(meant))
-    missing, notes = _missing(mapping, sought, existing, known, options, is_part=export.is_part)
+    missing, notes = remarks.missing(
+        mapping,
+        sought,
+        existing,
+        known,
+        is_part=export.is_part,
+        delete_unseen=options.delete_unseen,
+        delete_linked=options.delete_linked,
+    )
     diff = differ.diff(wanted, existing.table, mapping, missing, known)
     changes, shown = diff.changes, _shown(mapping, schema)
     new_options = newoptions.needed(changes, shown)
-    lost = [
-        Problem(
-            f"{address(row)} ({column.header})",
-            f"the catalog stores only a part of it: {_stored_words(difference)}",
-            spots=(Spot(row, column.position),),
-        )
-        for row, column, difference in threeway.losses(wanted, existing.table, mapping, known)
-    ]
     rejected = (*desired.rejected, *shared, *zeroless, *nameless, *second)
     rejected_rows = desired.rejected_rows + sum(map(len, (shared, zeroless, nameless)))
     rejected_rows += len({problem.where for problem in second})
@@ -206,7 +206,7 @@ def plan_of(
         catalog_id=schema.catalog_id,
         catalog_name=schema.catalog_name,
         mapping=mapping.name,
-        source=source_of(sheet),
+        source=remarks.source_of(sheet),
         made_at=made_at,
         changes=changes,
         columns=shown,
@@ -222,9 +222,9 @@ def plan_of(
         rejected=rejected,
         warnings=(
             *desired.warnings,
-            *_shared_elsewhere(existing, desired),
-            *lost,
-            *sheet_warnings(sheet, desired, mapping),
+            *remarks.shared_elsewhere(existing, desired),
+            *remarks.losses(wanted, existing.table, mapping, known, address),
+            *remarks.sheet_warnings(sheet, desired, mapping),
             *checks.similar_elements(sheet, added, existing, mapping, desired.seen),
             *checks.lost_zeros(sheet, wanted, existing.table, mapping),
             *newoptions.look_alikes(changes, shown, mapping.columns, address),
@@ -234,8 +234,8 @@ def plan_of(
             *export.notes,
             *held_notes,
             *notes,
-            *_without_base(mapping, lack, options),
-            *_unknown_types(mapping),
+            *remarks.without_base(mapping, lack, is_unseen_deleted=options.delete_unseen),
+            *remarks.unknown_types(mapping),
         ),
         guards={**mapping.guards, **options.ceilings},
         alarms=alarms,
@@ -271,12 +271,6 @@ def check_strict(made: Plan) -> None:
         raise RowsRejected(f"{name}: {made.rejected_rows} of {made.sheet_rows} rows have problems", made.rejected)
 
 
-def sheet_warnings(sheet: Sheet, desired: tables.Desired, mapping: SheetMapping) -> Iterable[Problem]:
-    """What looks wrong in the sheet by itself though every cell could be read."""
-    yield from checks.similar_keys(sheet, desired, mapping)
-    yield from checks.garbled_texts(sheet, mapping.columns)
-
-
 def fetch_elements(
     client: Client, journal: Journal, schema: Schema, columns: tuple[Column, ...], watch: Watch
 ) -> pd.DataFrame:
@@ -292,11 +286,6 @@ def schema_for(client: Client, catalog: Catalog, file: MappingFile | None) -> Sc
     if file is not None and not schema.timezone:
         return dataclasses.replace(schema, timezone=file.timezone)
     return schema
-
-
-def source_of(sheet: Sheet) -> str:
-    name = name_of(sheet.path)
-    return f"{name}!{sheet.tab}!row " if sheet.tab else f"{name}:"
 
 
 def _shown(mapping: SheetMapping, schema: Schema) -> dict[str, Shown]:
@@ -319,85 +308,6 @@ def _last_run(exported_base: Base) -> guards.LastRun:
     """What an export was like when it was made, in the place of the sheet of the last run."""
     keys = exported_base.keys[(exported_base.keys != "").to_numpy(bool)]
     return guards.LastRun(len(exported_base.ids), keys.nunique())
-
-
-def _missing(
-    mapping: SheetMapping,
-    desired: tables.Desired,
-    existing: tables.Existing,
-    known: Base | None,
-    options: PlanOptions,
-    *,
-    is_part: bool = False,
-) -> tuple[pd.Index, tuple[str, ...]]:
-    """The keys of elements whose row is gone, as far as the mapping acts on them, and what to say about it."""
-    nothing = pd.Index([], dtype="str")
-    if mapping.missing == "keep":
-        return nothing, ()
-    if is_part:
-        return nothing, ("the sheet is a part, by --where or --result: no element counts as missing",)
-    if desired.unreadable_rows:
-        return nothing, (f"{desired.unreadable_rows} rows have no readable key: no element counts as missing",)
-    known = Base.empty() if known is None else known
-    gone = existing.table[~threeway.is_in(existing.table.index, desired.seen)]
-    had_key = threeway.is_in(pd.Index(known.keys), desired.seen)  # in the sheet still, maybe in a rejected row
-    gone = gone[~gone["id"].isin(known.ids[had_key])]
-    notes = []
-    if not options.delete_unseen:
-        had_row = gone["id"].isin(known.ids)
-        if not had_row.all():
-            note = f"{int((~had_row).sum())} elements have no row, and this mapping's sheet never had one for them"
-            notes.append(f"{note}: left alone (--delete-unseen)")
-        gone = gone[had_row]
-    if mapping.missing == "delete" and not options.delete_linked and gone["linked"].any():
-        ids = ", ".join(map(str, gone["id"][gone["linked"]].head(10)))
-        note = f"{int(gone['linked'].sum())} elements have no row, but hang on deals or customers ({ids})"
-        notes.append(f"{note}: left alone (--delete-linked)")
-        gone = gone[~gone["linked"]]
-    return gone.index, tuple(notes)
-
-
-def _without_base(mapping: SheetMapping, lack: str, options: PlanOptions) -> Iterable[str]:
-    """That there is no base, where that makes a difference to what the mapping asks for."""
-    needs_base = any(column.owner == "sheet" or column.conflict != "ask" for column in mapping.columns)
-    lacks_rows = mapping.missing != "keep" and not options.delete_unseen
-    if lack == bases.DAMAGED or (lack and (needs_base or lacks_rows)):
-        told = "" if options.delete_unseen else ", and nothing counts as missing"
-        yield f"{lack}: sheet and catalog are compared as they are{told}"
-
-
-def rekeyed(met: threeway.Met, desired: tables.Desired, address: Callable[[int], str]) -> list[Problem]:
-    """Rows whose element lost its key in the CRM, or got one that does not identify it alone."""
-    rows = desired.table["row"]
-    return [
-        Problem(
-            address(int(rows[key])),
-            f"element {id_} had the key {fields.quoted(key_text(str(key)))}, now it has none of its own",
-            "it is not touched, and no other is added; give it its key in the catalog, or delete it there",
-            (Spot(int(rows[key])),),
-        )
-        for key, id_ in met.unclear.items()
-    ]
-
-
-def _stored_words(difference: Difference) -> str:
-    if difference.kind == "cut":
-        return f"the first {len(difference.stored)} of {len(difference.sent)} characters"
-    return fields.quoted(difference.stored)
-
-
-def _unknown_types(mapping: SheetMapping) -> Iterable[str]:
-    for column in mapping.columns:
-        if column.field is not None and not fields.is_known(column.field):
-            yield f"“{column.field.name}” is of type {column.type}, which this version carries as text"
-
-
-def _shared_elsewhere(existing: tables.Existing, desired: tables.Desired) -> Iterable[Problem]:
-    """Keys that several elements hold and no row asks for: nothing is done, but a person should know."""
-    for key, ids in existing.shared.items():
-        if key not in desired.seen or key in desired.untouched:
-            what = f"{len(ids)} elements hold the key {fields.quoted(key_text(key))}: {', '.join(map(str, ids))}"
-            yield Problem("", what, "none is touched")
 
 
 # --- apply ---------------------------------------------------------------------------------------------------

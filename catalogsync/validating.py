@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from catalogsync import guards, mapping, model, sync, tables
+from catalogsync import guards, mapping, model, remarks, sync, tables
 from catalogsync.api.client import Client
 from catalogsync.errors import MappingError, Problem, SheetError, UserError
 from catalogsync.journal import Journal
@@ -156,7 +156,7 @@ def _take_rows(sheet: Sheet, fitted: model.Mapping, found: Validation) -> None:
     desired = tables.desired_table(sheet, fitted)
     found.rows += desired.rejected
     found.warnings += desired.warnings
-    found.warnings += sync.sheet_warnings(sheet, desired, fitted)
+    found.warnings += remarks.sheet_warnings(sheet, desired, fitted)
     found.sheet_rows, found.rejected_rows = desired.sheet_rows, desired.rejected_rows
 
 

@@ -72,7 +72,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("writer", "reviewanswers"),
     ("forecasting",),
     ("runs", "undoing", "outcomes", "exitcodes"),
-    ("stale", "resultbook"),
+    ("stale", "resultbook", "remarks"),
     ("sync", "reviewing"),
     ("validating", "proposing", "approved", "intosheet", "doctor"),
     ("reconcile",),
