@@ -159,39 +159,42 @@ def test_an_ods_and_a_csv_full_of_them_touch_nothing(tmp_path: Path, address: tu
 
 # --- what is exported ----------------------------------------------------------------------------------------
 
+CANONICAL = [text for text in FORMULAS if text == text.strip()]
+"""As a catalog's text comes to be exported: without outer blanks."""
+
 TEXT = Column("=Note", Field(1, "=Note", "text"))
 NUMBER = Column("Price", Field(2, "Price", "numeric"))
 
 
 def test_text_that_looks_like_a_formula_is_text_in_an_exported_workbook(tmp_path: Path) -> None:
     path = tmp_path / "out.xlsx"
-    workbook.write_xlsx(path, elements([TEXT.key], *[(text,) for text in FORMULAS]), (TEXT,), ABOUT)
+    workbook.write_xlsx(path, elements([TEXT.key], *[(text,) for text in CANONICAL]), (TEXT,), ABOUT)
     book = openpyxl.load_workbook(path)
     cells = [row[0] for row in book.worksheets[0].iter_rows()]
     assert {cell.data_type for cell in cells} == {"s"}
     with zipfile.ZipFile(path) as archive:
         assert b"<f>" not in archive.read("xl/worksheets/sheet1.xml")
     rows = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python()[1:]
-    assert [row[:-1] for row in rows] == [[text] for text in FORMULAS]
+    assert [row[:-1] for row in rows] == [[text] for text in CANONICAL]
 
 
 def test_text_that_looks_like_a_formula_gets_an_apostrophe_in_an_exported_csv_and_numbers_do_not(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "out.csv"
-    rows = [(text, number) for text, number in zip(FORMULAS, ("-5", "-5.5", "=1", "+5", *["1"] * 6), strict=True)]
+    rows = [(text, number) for text, number in zip(CANONICAL, ("-5", "-5.5", "0", "5", *["1"] * 5), strict=True)]
     workbook.write_csv(path, elements([TEXT.key, NUMBER.key], *rows), (TEXT, NUMBER), ABOUT)
     with path.open(encoding="utf-8-sig", newline="") as file:
         stored = list(csv.reader(file))
     assert stored[0] == ["'=Note", "Price"]
     assert [row[0] for row in stored[1:]] == [
         "'=cmd|' /C calc'!A0", "'=1+1", "'+1+1", "'-1+1", "'@SUM(1)", "'=HYPERLINK(\"http://x\")",
-        "'\t=1", "''=1", "''", "'",
+        "''=1", "''", "'",
     ]  # fmt: skip
-    assert [row[1] for row in stored[1:5]] == ["-5", "-5.5", "'=1", "'+5"]
+    assert [row[1] for row in stored[1:5]] == ["-5", "-5.5", "0", "5"]
     sheet = read_sheet(path)
     assert sheet.headers == ("=Note", "Price")
-    assert [row[0] for row in table(sheet)] == list(FORMULAS)
+    assert [row[0] for row in table(sheet)] == list(CANONICAL)
 
 
 @given(st.text(st.sampled_from("'=+-@ \t\nx1"), max_size=8))
