@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -140,7 +141,7 @@ class Jobs:
                 return
             try:
                 yield from self._sheets(name, job, is_check=is_check)
-            except (CatalogSyncError, OSError) as error:
+            except Exception as error:  # what nobody foresaw is told to the person, too
                 yield self._failed(turn, error)
 
     @contextmanager
@@ -189,7 +190,7 @@ class Jobs:
         is_good, why_not = True, ""
         try:
             outcome = self._compared(turn, name, job, found, is_check=is_check)
-        except (CatalogSyncError, OSError) as error:
+        except Exception as error:
             is_good, why_not = False, why_not_applied(error) if isinstance(error, CatalogSyncError) else str(error)
             outcome = self._failed(turn, error)
         if is_check or outcome.is_skipped or outcome.exit_code in _SAYS_NOTHING_OF_THE_SHEET:
@@ -208,8 +209,13 @@ class Jobs:
         why_not = why_not or "nothing was to be done"
         return write_result(path, planned.sheet, planned.plan, turn.report, why_not=why_not, ids=ids).path
 
-    def _failed(self, turn: _Turn, error: CatalogSyncError | OSError) -> Outcome:
-        """The outcome of a turn that ended in an error."""
+    def _failed(self, turn: _Turn, error: Exception) -> Outcome:
+        """The outcome of a turn that ended in an error; of a defect of ours with its traceback."""
+        if not isinstance(error, CatalogSyncError | OSError):
+            turn.events.append("failure")
+            turn.tell([line for part in traceback.format_exception(error) for line in part.splitlines()])
+            words = f"a defect in catalogsync ({type(error).__name__}); please report the lines below"
+            return turn.over(self._now(), 1, words)
         problems = error.problems if isinstance(error, UserError) else ()
         turn.tell([str(line) for line in grouped(problems)])
         words = error.message if isinstance(error, UserError) else str(error)

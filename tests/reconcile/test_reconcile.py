@@ -109,6 +109,24 @@ def test_a_job_that_fails_does_not_keep_the_others_from_running(project: Project
     assert project.run() == 1
 
 
+def test_a_defect_is_told_as_one_and_the_other_jobs_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mock, since there is no defect to be had that is known."""
+    project.jobs("sheet: prices.csv", "sheet: prices.csv")
+    calls = iter([RuntimeError("the moon is full")])
+
+    def broken(plan: object) -> list[str]:
+        for error in calls:
+            raise error
+        return []
+
+    monkeypatch.setattr("catalogsync.reconcile.running._problem_lines", broken)
+    first, second = project.turns()
+    assert (first["exit_code"], first["events"]) == (1, ["failure"])
+    assert first["words"] == "a defect in catalogsync (RuntimeError); please report the lines below"
+    assert first["details"][-1] == "RuntimeError: the moon is full"
+    assert second["words"] == "sheet and catalog are in step"
+
+
 def test_only_the_jobs_that_are_named_run_and_an_unknown_name_is_told(project: Project) -> None:
     project.jobs("sheet: prices.csv", "sheet: prices.csv")
     assert [made["job"] for made in project.turns("second")] == ["second"]
