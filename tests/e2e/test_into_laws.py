@@ -117,7 +117,7 @@ class Desk:
     library=st.sampled_from(["openpyxl", "xlsxwriter"]),
     is_1904=st.booleans(),
 )
-@settings(max_examples=15, deadline=None, phases=(Phase.generate,))
+@settings(max_examples=7, deadline=None, phases=(Phase.generate,))
 def test_what_colleagues_changed_is_taken_and_the_next_plan_is_empty(
     api: str,
     first: list[Row],
@@ -155,7 +155,7 @@ def test_what_colleagues_changed_is_taken_and_the_next_plan_is_empty(
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("multi", ["merge", "remove"])
 @given(first=rows(some_codes.filter(bool)), second=rows(some_codes.filter(bool)))
-@settings(max_examples=8, deadline=None, phases=(Phase.generate,))
+@settings(max_examples=4, deadline=None, phases=(Phase.generate,))
 def test_merged_and_removed_options_leave_nothing_to_plan_either(
     api: str, multi: str, first: list[Row], second: list[Row]
 ) -> None:
@@ -169,3 +169,11 @@ def test_merged_and_removed_options_leave_nothing_to_plan_either(
 
         made = desk.plan().plan
         assert (made.changes, made.clashes) == ((), ())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("api", APIS)
+def test_many_edits_of_colleagues_are_taken(api: str) -> None:
+    one = test_what_colleagues_changed_is_taken_and_the_next_plan_is_empty
+    settings(max_examples=60, deadline=None, phases=(Phase.generate,))(one)(api=api)

@@ -19,7 +19,12 @@ from tests.test_sheets_as_they_are import CASES, TYPES, Case
 pytestmark = [needs_sheets, pytest.mark.timeout(400)]
 
 FIELDS = [{"id": id_, "name": name, "type": type_} for id_, (name, type_) in enumerate(TYPES.items(), start=101)]
-WORKBOOKS = [case for case in CASES if case.sheet.endswith(".xlsx")]
+LARGE = {"datalogic_xlsx", "super_text", "prom"}
+WORKBOOKS = [
+    pytest.param(case, marks=[pytest.mark.slow, pytest.mark.timeout(600)] if case.mapping in LARGE else [])
+    for case in CASES
+    if case.sheet.endswith(".xlsx")
+]
 EDITED = 25
 
 
@@ -58,7 +63,7 @@ def take(shell: Shell, book: Path, mapping: Path) -> tuple[int, Any]:
     return code, json.loads(shell.out)
 
 
-@pytest.mark.parametrize("case", WORKBOOKS, ids=lambda case: case.mapping)
+@pytest.mark.parametrize("case", WORKBOOKS, ids=lambda case: str(case.mapping))
 def test_what_was_changed_in_the_crm_is_patched_and_no_other_byte_of_the_workbook(
     case: Case, start: Start, tmp_path: Path
 ) -> None:
