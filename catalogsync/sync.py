@@ -24,7 +24,6 @@ from catalogsync import (
     filtering,
     guards,
     newoptions,
-    outfile,
     plantext,
     remarks,
     runs,
@@ -32,7 +31,6 @@ from catalogsync import (
     tables,
     threeway,
     undoing,
-    workbook,
     writer,
 )
 from catalogsync.api.client import Client
@@ -474,6 +472,8 @@ def export(
 
     `where` are conditions (filtering.py) that every element written fulfils.
     """
+    from catalogsync import outfile, workbook  # to plan takes no writer of workbooks
+
     watch = watch or Watch()
     if path.suffix.lower() not in workbook.WRITERS:
         raise UserError(f"{path.name}: write to one of {', '.join(workbook.WRITERS)}")

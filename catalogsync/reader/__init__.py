@@ -27,7 +27,6 @@ from catalogsync.reader.sheet import (
     column_letter,
 )
 from catalogsync.reader.text import read_text
-from catalogsync.reader.workbook import read_workbook
 
 __all__ = [
     "CellProblem",
@@ -72,6 +71,8 @@ def read_sheet(path: Path, options: ReadOptions = _DETECT, *, expect: Collection
                     raise limits.too_large(path.name, f"the file is larger than {most}")
                 sheet = read_text(path, data, options, expect)
             else:
+                from catalogsync.reader.workbook import read_workbook  # its libraries take long to load
+
                 sheet = read_workbook(path, kind, options, expect)
         sheet = own.with_element_ids(without_huge_cells(sheet))
         return shaped(sheet, own.without_shaping(options) if sheet.element_ids else options)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from catalogsync.errors import SheetError
 from catalogsync.reader.archive import check_archive
-from catalogsync.reader.xls import XlsError, root_names
 
 XLSX, XLS, ODS, TEXT = "XLSX workbook", "XLS workbook", "ODS workbook", "text"
 
@@ -107,6 +106,8 @@ def _zip_type(path: Path) -> str:
 
 
 def _ole_type(path: Path) -> str:
+    from catalogsync.reader.xls import XlsError, root_names  # text files do without xlrd
+
     try:
         names = root_names(path)
     except XlsError as error:

@@ -14,13 +14,14 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from xml.etree import ElementTree
-
-import openpyxl
 
 from catalogsync.reader.marks import BUILT_IN_PERCENTS, PERCENT, Marks, Place, telling_format
 from catalogsync.reader.sheet import column_index
+
+if TYPE_CHECKING:
+    from openpyxl.cell import Cell
 
 _CHUNK_BYTES = 1 << 20
 _LONGEST_CELL_BYTES = 1 << 26
@@ -197,7 +198,9 @@ def _openpyxl_marks(path: Path, tab: str) -> Marks:
     return marks
 
 
-def _openpyxl_cells(path: Path, tab: str, *, values: bool) -> Iterator[tuple[Place, openpyxl.cell.Cell]]:
+def _openpyxl_cells(path: Path, tab: str, *, values: bool) -> Iterator[tuple[Place, Cell]]:
+    import openpyxl  # for unusual XML only, and it takes long to load
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # openpyxl warns of extensions it does not know; none matters here
         workbook = openpyxl.load_workbook(path, read_only=True, data_only=values)
