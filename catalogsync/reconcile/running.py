@@ -10,7 +10,7 @@ import hashlib
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,9 +36,10 @@ from catalogsync.lock import exclusive
 from catalogsync.model import Ceiling, Schema
 from catalogsync.outcomes import matched_ids
 from catalogsync.plan import Plan, counts_of
+from catalogsync.plantext import clash_counts
 from catalogsync.reconcile.drift import drift_lines
 from catalogsync.reconcile.outcome import Outcome
-from catalogsync.reconcile.project import AccountSpec, Event, JobSpec, ProjectFile
+from catalogsync.reconcile.project import EVENTS, AccountSpec, Event, JobSpec, ProjectFile
 from catalogsync.reconcile.reviews import Reviews
 from catalogsync.reconcile.sources import Found, Source, source_of
 from catalogsync.reconcile.state import Memory, scope_of
@@ -48,12 +49,14 @@ from catalogsync.writer import Report, WriteOptions
 MOST_DETAILS = 200
 """So many lines does an outcome hold; what is more is counted."""
 
+_IN_STEP = "sheet and catalog are in step"
+
 _SAYS_NOTHING_OF_THE_SHEET = (6, 7, 130, 143)
 """Exit codes of turns after which a watched folder keeps its sheet: no connection, no account, stopped."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS sheets (
-    scope TEXT PRIMARY KEY, digest TEXT NOT NULL, good_at REAL NOT NULL)
+    scope TEXT PRIMARY KEY, digest TEXT NOT NULL, events TEXT NOT NULL, good_at REAL NOT NULL)
 """
 
 Connect = Callable[[AccountSpec | None, JobSpec], AbstractContextManager[Client]]
@@ -239,8 +242,10 @@ class Jobs:
         mapping = self.project.folder / Path(job.mapping).expanduser()
         scope = scope_of(self.project.path, name)
         digest = _digest(found, mapping)
-        if job.unchanged == "skip" and not is_check and self._last_good(scope) == digest:
-            return turn.over(self._now(), 0, "the sheet has not changed: nothing was looked at", is_skipped=True)
+        last_digest, last_events = self._last_good(scope)
+        if job.unchanged == "skip" and not is_check and last_digest == digest:
+            turn.events += last_events  # as they were: a sheet that is the same has the same problems
+            return turn.over(self._now(), 0, "the sheet has not changed: the catalog was not looked at")
         with ExitStack() as held, self._connect(self.project.account_of(job), job) as client:
             turn.client = client
 
@@ -296,7 +301,7 @@ class Jobs:
         elif is_apart:
             turn.events.append("drift")
         codes = [*plan_exit_codes(plan), *([2] if is_check and is_apart else [])]
-        words = f"sheet and catalog differ: {_counted(plan.counts)}" if is_apart else "sheet and catalog are in step"
+        words = f"sheet and catalog differ: {_counted(plan.counts)}{clash_counts(plan)}" if is_apart else _IN_STEP
         return turn.over(self._now(), worst(codes), words)
 
     def _written(self, turn: _Turn, scope: str, *, digest: str) -> Outcome:
@@ -314,23 +319,24 @@ class Jobs:
                 turn.events.append("failure")
         code = worst(codes)
         if code in (0, 3) and digest:
-            self._remember_good(scope, digest)
+            self._remember_good(scope, digest, turn.events)
         if report and report.stopped_by:
             done, left = _counted(_done(plan, report)), len(report.unsent)
             return turn.over(self._now(), code, f"stopped: {report.stopped_by}; {done} done, {left} left")
-        words = f"{_counted(_done(plan, report))} done" if report else "sheet and catalog are in step"
+        words = f"{_counted(_done(plan, report))} done" if report else _IN_STEP
         return turn.over(self._now(), code, words)
 
     # --- what the last good turn saw ---
 
-    def _last_good(self, scope: str) -> str:
+    def _last_good(self, scope: str) -> tuple[str, list[Event]]:
         with self._memory.transaction() as connection:
-            row = connection.execute("SELECT digest FROM sheets WHERE scope = ?", (scope,)).fetchone()
-        return str(row["digest"]) if row else ""
+            row = connection.execute("SELECT digest, events FROM sheets WHERE scope = ?", (scope,)).fetchone()
+        return (str(row["digest"]), [each for each in EVENTS if each in row["events"].split()]) if row else ("", [])
 
-    def _remember_good(self, scope: str, digest: str) -> None:
+    def _remember_good(self, scope: str, digest: str, events: Sequence[Event]) -> None:
+        row = (scope, digest, " ".join(events), self._now())
         with self._memory.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO sheets VALUES (?, ?, ?)", (scope, digest, self._now()))
+            connection.execute("INSERT OR REPLACE INTO sheets VALUES (?, ?, ?, ?)", row)
 
 
 # --- words and counts ----------------------------------------------------------------------------------------

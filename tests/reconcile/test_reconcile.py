@@ -138,11 +138,24 @@ def test_a_sheet_that_has_not_changed_costs_nothing_where_the_job_says_so(projec
     project.jobs("sheet: prices.csv, unchanged: skip")
     project.run()
     made = project.turn()
-    assert (made["words"], made["is_skipped"]) == ("the sheet has not changed: nothing was looked at", True)
+    assert (made["words"], made["reads"]) == ("the sheet has not changed: the catalog was not looked at", 0)
     assert project.shell.sent == []
+    assert project.turn("--check")["reads"] > 0
     project.write("mapping.yaml", (project.folder / "mapping.yaml").read_text(encoding="utf-8") + "missing: keep\n")
-    assert project.turn()["is_skipped"] is False
-    assert project.turn("--check")["is_skipped"] is False
+    assert project.turn()["reads"] > 0
+
+
+def test_a_sheet_that_has_not_changed_has_the_problems_that_it_had_and_a_failure_between_is_over(
+    project: Project,
+) -> None:
+    project.jobs("sheet: prices.csv, unchanged: skip")
+    project.write("prices.csv", SHEET.replace("9.5", "cheap"))
+    assert project.turn()["events"] == ["rejected"]
+    (project.folder / "prices.csv").rename(project.folder / "away.csv")
+    assert project.turn()["events"] == ["failure"]
+    (project.folder / "away.csv").rename(project.folder / "prices.csv")
+    made = project.turn()
+    assert (made["events"], made["is_skipped"], made["reads"]) == (["rejected"], False, 0)
 
 
 def test_a_turn_after_one_that_was_refused_looks_again_though_the_sheet_is_the_same(project: Project) -> None:
@@ -183,7 +196,7 @@ def test_check_exits_2_on_drift_and_says_who_edited_when(project: Project) -> No
     project.edit("003", Note="Very soft")
     assert project.run("--check") == 2
     lines = project.shell.out.splitlines()
-    assert lines[0].startswith("prices: sheet and catalog differ: 1 add, 1 update (prices.csv, ")
+    assert lines[0].startswith("prices: sheet and catalog differ: 1 add, 1 update, 1 CRM edit kept (prices.csv, ")
     assert lines[1].startswith("  001, price: the catalog says 9.5, the sheet 12 (prices.csv:2); last edited by user ")
     assert lines[2] == "  004: only in the sheet (prices.csv:5)"
     assert lines[3].startswith(
