@@ -201,8 +201,8 @@ def _values(name: str, text: str) -> str:
 
 def account() -> dict[str, Any]:
     """The account's answer about its custom fields."""
-    enums = {"colour": COLOURS, "sizes": SIZES}
-    fields = {
+    enums: dict[str, object] = {"colour": COLOURS, "sizes": SIZES}
+    fields: dict[str, object] = {
         str(id_): {"id": id_, "name": name, "code": None, "field_type": type_, "enums": enums.get(name, [])}
         for id_, name, type_ in FIELDS
     }
