@@ -15,7 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata, util
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 CPU, WALL = "CPU", "wall"
 CLOCKS: dict[str, Callable[[], float]] = {CPU: time.process_time, WALL: time.perf_counter}
@@ -98,13 +100,16 @@ def timed(
 
 def once(way: Callable[[], Any], clock: str = CPU) -> float:
     """The seconds of one call. What it made is thrown away after the clock stopped."""
+    return kept(way, clock)[0]
+
+
+def kept(way: Callable[[], T], clock: str = CPU) -> tuple[float, T]:
+    """The seconds of one call, and what it made."""
     now = CLOCKS[clock]
     gc.collect()
     began = now()
     made = way()
-    took = now() - began
-    del made
-    return took
+    return now() - began, made
 
 
 def pin() -> str:

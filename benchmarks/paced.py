@@ -28,7 +28,6 @@ from catalogsync.journal import Journal
 RATE_RPS = 7
 LATENCY_S = 0.3
 FETCHED, CHANGED = 100_000, 10_000
-WALL_SHARE = 1.15
 
 _FIELDS = [{"id": 101, "name": "Code", "type": "text"}, {"id": 102, "name": "Amount", "type": "numeric"}]
 _MAPPING = "catalog: 4220\nkey: code\nmissing: delete\ncolumns: {name: name, code: Code, amount: Amount}\n"
@@ -108,7 +107,7 @@ def _told(what: str, count: int, account: Account, results: Results, wall_s: flo
     name = f"{what} {account.api}"
     ratio = wall_s / (len(at_s) / RATE_RPS)
     told = f"{name}: wall, {len(at_s)} requests ÷ {RATE_RPS}"
-    results.figures.append(Figure("api", count, told, (ratio,), "×", MOST, WALL_SHARE, WALL))
+    results.figures.append(Figure("api", count, told, (ratio,), "×", clock=WALL))
     results.figures.append(Figure("api", count, f"{name}: client's CPU share", (cpu_s / wall_s,)))
     most = float(most_in_a_second(at_s))
     results.figures.append(Figure("api", count, f"{name}: most arrivals in a second", (most,), "", MOST, RATE_RPS, ""))

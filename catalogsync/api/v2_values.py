@@ -102,7 +102,7 @@ def _one_reader(
             return value
         return one(entry, field, timezone)
 
-    def any_(values: Sequence[Any]) -> str | None:
+    def repeating(values: Sequence[Any]) -> str | None:
         if not values:
             return None
         entry = values[0]
@@ -115,7 +115,7 @@ def _one_reader(
                 return text
         return one(entry, field, timezone)
 
-    return number if one is _read_number else any_
+    return number if one is _read_number else repeating
 
 
 def _options_reader(field: Field) -> Callable[[Sequence[Any]], str]:
@@ -128,9 +128,7 @@ def _options_reader(field: Field) -> Callable[[Sequence[Any]], str]:
             return fields.join_ids(_option(entry, field) for entry in values)
         text = known.get(enums)
         if text is None:
-            text = fields.join_ids(_option(entry, field) for entry in values)
-            if all(str(enum).isdigit() for enum in enums):  # else a caption counts, too
-                known[enums] = text
+            text = known[enums] = fields.join_ids(_option(entry, field) for entry in values)
         return text
 
     return options
