@@ -84,13 +84,8 @@ class Timed:
         return tuple(ours / peer for ours, peer in zip(self.ours, self.peer, strict=True))
 
 
-def timed(
-    ours: Callable[[], Any], peer: Callable[[], Any], repeat: int, clock: str = CPU, *, warm: bool = True
-) -> Timed:
-    """Both ways in turns, each first in every other turn. `warm` lets each run once before."""
-    if warm:
-        ours()
-        peer()
+def timed(ours: Callable[[], Any], peer: Callable[[], Any], repeat: int, clock: str = CPU) -> Timed:
+    """Both ways in turns, each first in every other turn. Comparing their results has warmed both up."""
     seconds: dict[Callable[[], Any], list[float]] = {ours: [], peer: []}
     for turn in range(repeat):
         for way in (ours, peer) if turn % 2 == 0 else (peer, ours):
