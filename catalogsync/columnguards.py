@@ -78,6 +78,8 @@ def odd_columns(
         wanted = desired[column.key].iloc[found].reset_index(drop=True)
         held = existing[column.key].iloc[places[found]].reset_index(drop=True)
         filled = ((wanted != "") & (held != "")).to_numpy(bool)
+        if not (filled & (wanted != held).to_numpy(bool)).any():  # what did not move cannot have moved oddly
+            continue
         pairs = _Pairs(
             column, held[filled].reset_index(drop=True), wanted[filled].reset_index(drop=True), rows[filled], address
         )

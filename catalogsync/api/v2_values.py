@@ -7,13 +7,14 @@ of an address are written by name and read by number (seed page 002, notes 1.3).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from catalogsync import fields
-from catalogsync.api.pages import Read
+from catalogsync.api.pages import One, Read
 from catalogsync.api.wire import as_text, entries_of, is_number, mapping_of
 from catalogsync.model import Field
 
@@ -58,8 +59,11 @@ def write_values(field: Field, parts: Mapping[str, str], timezone: str) -> list[
 # --- reading ---
 
 
-def reader_of(field: Field, timezone: str) -> Read:
-    """A function from a field's ``values`` to (column key, canonical text) pairs."""
+def reader_of(field: Field, timezone: str) -> One | Read:
+    """What reads a field's ``values``.
+
+    The shape that nearly every value has is told by its type and read at once; every other one takes the long way.
+    """
     key = str(field.id)
     match field.type:
         case "smart_address":
@@ -67,18 +71,78 @@ def reader_of(field: Field, timezone: str) -> Read:
         case "legal_entity":
             return lambda values: _read_entity(key, values)
         case "items":
-            return lambda values: [(key, fields.canonical_items([_value(entry) for entry in values]))]
+            return One(lambda values: fields.canonical_items([_value(entry) for entry in values]))
         case "multiselect":
-            return lambda values: [(key, fields.join_ids(_option(entry, field) for entry in values))]
+            return One(_options_reader(field))
     one = _READ_ONE.get(field.type)
-    if one is not None:
-        return lambda values: [(key, one(values[0], field, timezone))] if values else []
-    return lambda values: [(key, "\n".join(fields.clean_text(as_text(_value(entry))) for entry in values))]
+    return One(_read_text if one is None else _one_reader(one, field, timezone))
+
+
+def _read_text(values: Sequence[Any]) -> str:
+    if len(values) == 1:
+        entry = values[0]
+        value = entry.get("value") if type(entry) is dict and len(entry) == 1 else None
+        if type(value) is str and "\r" not in value:
+            return value.strip()
+    return "\n".join(fields.clean_text(as_text(_value(entry))) for entry in values)
+
+
+def _one_reader(
+    one: Callable[[Any, Field, str], str], field: Field, timezone: str
+) -> Callable[[Sequence[Any]], str | None]:
+    """Reads the first value; of a type that has few distinct ones, each once."""
+    known: dict[tuple[Any, Any], str] = {}
+
+    def number(values: Sequence[Any]) -> str | None:
+        if not values:
+            return None
+        entry = values[0]
+        value = entry.get("value") if type(entry) is dict and len(entry) == 1 else None
+        if type(value) is str and _PLAIN.fullmatch(value):
+            return value
+        return one(entry, field, timezone)
+
+    def repeating(values: Sequence[Any]) -> str | None:
+        if not values:
+            return None
+        entry = values[0]
+        if type(entry) is dict and len(entry) <= 2:
+            value, enum = entry.get("value"), entry.get("enum")
+            if type(value) is str and (len(entry) == 1 or type(enum) is str):
+                text = known.get((value, enum))
+                if text is None:
+                    text = known[value, enum] = one(entry, field, timezone)
+                return text
+        return one(entry, field, timezone)
+
+    return number if one is _read_number else repeating
+
+
+def _options_reader(field: Field) -> Callable[[Sequence[Any]], str]:
+    """Reads several options; each set of ids once."""
+    known: dict[tuple[Any, ...], str] = {}
+
+    def options(values: Sequence[Any]) -> str:
+        enums = tuple(entry.get("enum") if type(entry) is dict else None for entry in values)
+        if not all(type(enum) is str and enum for enum in enums):
+            return fields.join_ids(_option(entry, field) for entry in values)
+        text = known.get(enums)
+        if text is None:
+            text = known[enums] = fields.join_ids(_option(entry, field) for entry in values)
+        return text
+
+    return options
+
+
+_PLAIN = re.compile(r"(?:[1-9][0-9]{0,14}|0)(?:\.[0-9]{0,8}[1-9])?")
+"""A number as it is canonical already; longer ones take the long way."""
 
 
 def values_of(entry: Mapping[str, Any]) -> list[Any]:
     """A field's values; one object in place of a list of one is seen in the wild (notes 1.3)."""
     values = entry.get("values")
+    if type(values) is list:
+        return values
     return [values] if isinstance(values, dict) and "value" in values else entries_of(values)
 
 

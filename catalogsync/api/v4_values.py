@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from catalogsync import fields
-from catalogsync.api.pages import Read
+from catalogsync.api.pages import One, Read
 from catalogsync.api.wire import as_text, is_number, mapping_of
 from catalogsync.model import Field
 
@@ -59,8 +59,8 @@ def write_values(field: Field, parts: Mapping[str, str], timezone: str) -> list[
 # --- reading ---
 
 
-def reader_of(field: Field, timezone: str) -> Read:
-    """A function from a field's ``values`` to (column key, canonical text) pairs."""
+def reader_of(field: Field, timezone: str) -> One | Read:
+    """What reads a field's ``values``."""
     key = str(field.id)
     match field.type:
         case "smart_address":
@@ -68,13 +68,13 @@ def reader_of(field: Field, timezone: str) -> Read:
         case "legal_entity":
             return lambda values: _parts(key, mapping_of(_value(values[0])) if values else {}, "legal_entity")
         case "items":
-            return lambda values: [(key, fields.canonical_items([_item(entry) for entry in values]))]
+            return One(lambda values: fields.canonical_items([_item(entry) for entry in values]))
         case "multiselect":
-            return lambda values: [(key, fields.join_ids(int(v["enum_id"]) for v in values if v.get("enum_id")))]
+            return One(lambda values: fields.join_ids(int(v["enum_id"]) for v in values if v.get("enum_id")))
     one = _READ_ONE.get(field.type)
     if one is not None:
-        return lambda values: [(key, one(values[0], timezone))] if values else []
-    return lambda values: [(key, "\n".join(fields.clean_text(as_text(_value(entry))) for entry in values))]
+        return One(lambda values: one(values[0], timezone) if values else None)
+    return One(lambda values: "\n".join(fields.clean_text(as_text(_value(entry))) for entry in values))
 
 
 def _value(entry: Any) -> Any:

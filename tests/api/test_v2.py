@@ -292,6 +292,61 @@ def test_a_value_is_read_as_canonical_text(key: str, values: Any, text: str) -> 
     assert _read(key, values) == {key: text}
 
 
+_WIRE = [
+    "",
+    " x ",
+    "a\r\nb",
+    "a\rb",
+    "0",
+    "-0",
+    "007",
+    "12",
+    "12.50",
+    "0.10",
+    "1e3",
+    "9" * 16,
+    "0.1234567890",
+    "٣",
+    "yes",
+]
+_WIRE += [
+    "true",
+    "TRUE",
+    "1",
+    "3692",
+    "B&amp;W &quot;2&quot;",
+    "2026/03/31",
+    "2026-03-31 00:00:00",
+    NOON_IN_RIGA,
+    "soon",
+]
+_ONE_COLUMN = [id_ for id_, each in BY_ID.items() if each.type not in {"smart_address", "legal_entity", "items"}]
+
+
+@pytest.mark.parametrize("field_id", _ONE_COLUMN)
+def test_the_usual_shape_of_a_value_is_read_as_any_other_shape_of_it(field_id: int) -> None:
+    """The usual one takes a short way through the reader; `subtype` says nothing here, and makes it take the long."""
+    for text in _WIRE:
+        for usual in ({"value": text}, {"value": text, "enum": "3692"}, {"value": text, "enum": text}):
+            assert _read(str(field_id), [usual]) == _read(str(field_id), [{**usual, "subtype": None}])
+
+
+def test_values_that_repeat_on_a_page_are_read_each_for_itself() -> None:
+    wires: list[list[Any]] = [
+        [{"value": "Red", "enum": "3692"}],
+        [{"value": "Red", "enum": "3693"}],
+        [{"value": "3692"}],
+        [{"value": "Red", "enum": "3692"}],
+        [],
+    ]
+    items = [
+        {"id": id_, "name": "x", "custom_fields": [{"id": 4400064, "values": values}]}
+        for id_, values in enumerate(wires, start=1)
+    ]
+    page = V.read_elements(Response(200, {"_embedded": {"items": items}}), columns("4400064"), "")
+    assert page.values == {"4400064": ["3692", "3693", "3692", "3692", ""]}
+
+
 def test_an_address_is_read_by_number_and_by_name() -> None:
     numbers = [{"value": f"part {number}", "subtype": str(number)} for number in range(1, 7)]
     parts = ("address_line_1", "address_line_2", "city", "state", "zip", "country")

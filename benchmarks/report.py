@@ -1,0 +1,95 @@
+"""What is told of a run: a table for the terminal and for docs/benchmarks.md, and a picture of the ratios."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from benchmarks.measure import ANY, LEAST, Figure, Results
+
+_HEADS = ("stage", "rows", "against", "ours s", "peer s", "median", "min–max", "target", "met", "clock")
+
+
+def lines(figures: Iterable[Figure]) -> list[tuple[str, ...]]:
+    """The cells of the table, headings first."""
+    return [_HEADS, *(_line(figure) for figure in figures)]
+
+
+def _line(figure: Figure) -> tuple[str, ...]:
+    least, most = min(figure.values), max(figure.values)
+    met = {None: "", True: "yes", False: "no"}[figure.is_met]
+    return (
+        figure.stage,
+        f"{figure.rows:,}" if figure.rows else "",
+        figure.peer,
+        f"{statistics.median(figure.ours_s):.3f}" if figure.ours_s else "",
+        f"{statistics.median(figure.peer_s):.3f}" if figure.peer_s else "",
+        f"{figure.middle:.2f} {figure.unit}",
+        f"{least:.2f}–{most:.2f}" if len(figure.values) > 1 else "",
+        f"{figure.bound} {figure.target:g}" if figure.bound != ANY else "",
+        met,
+        figure.clock,
+    )
+
+
+def text(figures: Sequence[Figure]) -> str:
+    """The table for a terminal."""
+    table = lines(figures)
+    widths = [max(len(line[place]) for line in table) for place in range(len(_HEADS))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table
+    )
+
+
+def markdown(results: Results, facts: Sequence[str]) -> str:
+    """The page of documentation."""
+    head, *rest = lines(results.figures)
+    rows = ["| " + " | ".join(line) + " |" for line in (head, tuple("---" for _ in head), *rest)]
+    left_out = [f"- {reason}" for reason in results.left_out]
+    return "\n".join(
+        [
+            "# Benchmarks",
+            "",
+            "Made by `python -m benchmarks --write`; do not edit. Both sides of a line ran in the same process, in",
+            "turns, after their results were found to be equal. “CPU” is the CPU time of the process, “wall” the clock",
+            "on the wall. “Faster” is how many times as fast as the peer (more is better); every other ratio is our",
+            "time over the peer's (less is better). The peers check nothing of what catalogsync checks.",
+            "",
+            *(f"- {fact}" for fact in facts),
+            "",
+            *rows,
+            "",
+            *(["Left out:", "", *left_out, ""] if left_out else []),
+            "![ratios](pictures/benchmarks.svg)",
+            "",
+        ]
+    )
+
+
+def picture(figures: Iterable[Figure]) -> str:
+    """The figures that have a target, as bars: each as a share of its target, so that 1 is the line to keep to."""
+    shown = [figure for figure in figures if figure.bound != ANY]
+    shares = [
+        figure.target / figure.middle if figure.bound == LEAST else figure.middle / figure.target for figure in shown
+    ]
+    scale, top, left, step = 300 / max([1.0, *shares]), 34, 250, 24
+    height = top + step * len(shown) + 10
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="660" height="{height}" font-family="sans-serif"',
+        ' font-size="12">',
+        f'<rect width="660" height="{height}" fill="white"/>',
+        '<text x="8" y="18" font-weight="bold">Cost as a share of the target: left of the line is within it</text>',
+    ]
+    for place, (figure, share) in enumerate(zip(shown, shares, strict=True)):
+        y = top + step * place
+        colour = "#4a8f5c" if figure.is_met else "#c0692f"
+        rows = f" {figure.rows:,}" if figure.rows else ""
+        parts += [
+            f'<text x="8" y="{y + 13}">{escape(f"{figure.stage}{rows}: {figure.peer}")}</text>',
+            f'<rect x="{left}" y="{y}" width="{share * scale:.1f}" height="16" fill="{colour}"/>',
+            f'<text x="{left + share * scale + 6:.1f}" y="{y + 13}">{figure.middle:.2f} {escape(figure.unit)}</text>',
+        ]
+    x = left + scale
+    parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 6}" y2="{height - 6}" stroke="black"/>')
+    return "\n".join([*parts, "</svg>", ""])
