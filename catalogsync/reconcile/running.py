@@ -230,6 +230,9 @@ class Jobs:
                 return turn.over(self._now(), code, words, is_skipped=True)
             case GuardRefused():
                 turn.events.append("guard")
+                digest = turn.plan.digest if turn.plan else "DIGEST"
+                way_out = f"catalogsync import SHEET -m MAPPING --allow {digest}"
+                words = f"refused by a guard, nothing was written; to let this one plan through: {way_out}"
             case RowsRejected():
                 turn.events.append("rejected")
             case _:

@@ -56,6 +56,10 @@ def test_a_guard_stops_a_turn_as_it_stops_an_import(project: Project) -> None:
     made = project.turn()
     assert (made["exit_code"], made["events"], made["writes"]) == (4, ["guard"], 0)
     assert any("update" in line for line in made["details"])
+    way_out = made["words"].partition(": ")[2].replace("SHEET", str(project.folder / "prices.csv"))
+    assert project.turn("--check")["exit_code"] == 2
+    words = way_out.replace("MAPPING", str(project.folder / "mapping.yaml")).split()[1:]
+    assert project.shell(*words, "--yes", "--max-update", "1") == 0  # the words are a command that works
 
 
 def test_rejected_rows_are_told_and_the_others_are_sent(project: Project) -> None:
