@@ -7,6 +7,7 @@ beyond the budget: a read-back that has to be repeated, and the settling of a do
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -179,18 +180,18 @@ def _requests(count: int) -> str:
 
 
 _UNITS = {"h": 3600, "m": 60}
-_DURATION = re.compile(r"(?:([0-9.]{1,9})h)?(?:([0-9.]{1,9})m)?(?:([0-9.]{1,9})s)?", re.ASCII)
+_DURATION = re.compile("".join(rf"(?:([0-9.]{{1,9}}){unit})?" for unit in "dhms"), re.ASCII)
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of ``90s``, ``10m``, ``2h`` or ``1h30m``. Raises ValueError."""
-    found = _DURATION.fullmatch(text.strip().lower())
-    seconds = (
-        sum(float(part) * each for part, each in zip(found.groups("0"), (3600, 60, 1), strict=True)) if found else 0
-    )
-    if seconds <= 0:
-        raise ValueError(f"{text!r} is no duration")
-    return seconds
+    """Seconds of ``90s``, ``10m``, ``2h``, ``1d`` or ``1h30m``. Raises ValueError."""
+    found = _DURATION.fullmatch(text.replace(" ", "").lower())
+    parts = found.groups("0") if found else ()
+    with contextlib.suppress(ValueError):  # 1.2.3h
+        seconds = sum(float(part) * each for part, each in zip(parts, (86_400, 3600, 60, 1), strict=bool(parts)))
+        if seconds > 0:
+            return seconds
+    raise ValueError(f'"{text}" is not a time as in 90s, 15m, 2h or 1d')
 
 
 def seconds_words(seconds: float) -> str:

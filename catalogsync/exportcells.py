@@ -114,8 +114,8 @@ def cell_writer(column: Column) -> CellWriter:
 
     def moment(sheet: Any, row: int, place: int, text: str) -> None:
         with contextlib.suppress(ValueError):  # with an offset, in the hours that clocks show twice: text
-            when = datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - a cell holds local time, as it is shown
-            if when.year > 1900:
+            when = datetime.fromisoformat(text)
+            if when.tzinfo is None and when.year > 1900:
                 sheet.write_datetime(row, place, when)
                 return
         sheet.write_string(row, place, text)

@@ -207,20 +207,15 @@ def _refresh(path: Path, pair_id: str, rps: float) -> tuple[str, str]:
 
 def _detached(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """A process that is not ended with this one, nor by Ctrl+C, nor by closing the terminal."""
-    if sys.platform == "win32":
-        return subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            creationflags=subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP,
-        )
-    return subprocess.Popen(  # noqa: S603  # our own interpreter and module
+    flags = 0
+    if sys.platform == "win32":  # where a session of its own says nothing
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module, and no text from outside
         command,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        creationflags=flags,
     )

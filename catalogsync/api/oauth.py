@@ -65,7 +65,7 @@ class _NoToken:
         return self._secrets
 
     def keep_fresh(self) -> None:
-        pass
+        """There is no token that could grow old."""
 
     def renewed(self, refused: str) -> bool:
         return False

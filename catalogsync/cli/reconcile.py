@@ -116,10 +116,9 @@ class _Desk:
         self._jobs = Jobs(project, self._memory, common.journal(), self._connect, options=writing.options)
 
     def _connect(self, spec: AccountSpec | None, job: JobSpec) -> AbstractContextManager[Client]:
-        from catalogsync.budget import Budget
-        from catalogsync.reconcile.project import seconds_of
+        from catalogsync.budget import Budget, parse_duration
 
-        deadline_s = seconds_of(job.deadline) if job.deadline else None
+        deadline_s = parse_duration(job.deadline) if job.deadline else None
         budget = Budget(max_requests=job.max_requests or None, deadline_s=deadline_s)
         account = self._account_of(spec) if spec else None
         return common.connected(rps=self._how.rps, account=account, budget=budget, on_wait=self._waits)

@@ -6,9 +6,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from catalogsync.budget import parse_duration
 from catalogsync.errors import UserError
-from catalogsync.reconcile.project import ProjectFile
-from catalogsync.reconcile.schedule import is_interval
+from catalogsync.reconcile.project import ProjectFile, is_interval
 
 KINDS = ("systemd", "cron", "windows")
 
@@ -75,8 +75,7 @@ def _cron_time(project: ProjectFile, name: str) -> str:
         raise UserError(f"{project.path}: {name} has no `schedule:`, so there is nothing to install")
     if not is_interval(when):
         return when
-    number, unit = float(when[:-1]), when[-1]
-    minutes = number * {"s": 1 / 60, "m": 1, "h": 60, "d": 1440}[unit]
+    minutes = parse_duration(when) / 60
     if minutes in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30):
         return "* * * * *" if minutes == 1 else f"*/{minutes:.0f} * * * *"
     hours = minutes / 60

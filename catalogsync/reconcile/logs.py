@@ -19,7 +19,6 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 
 from catalogsync.reconcile.outcome import Outcome
-from catalogsync.reconcile.results import result_of
 from catalogsync.reconcile.secrets import redacted
 
 LogFormat = Literal["text", "json"]
@@ -47,7 +46,7 @@ def log_outcome(outcome: Outcome) -> None:
     fields: dict[str, Any] = {
         "job": outcome.job,
         "run_id": outcome.run_id,
-        "result": result_of(outcome),
+        "result": outcome.result,
         "exit_code": outcome.exit_code,
         "words": outcome.words,
         "details": [*details, *([f"… and {more} more"] if (more := len(outcome.details) - MOST_DETAILS) > 0 else [])],

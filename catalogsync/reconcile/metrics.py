@@ -22,7 +22,6 @@ from catalogsync.errors import UserError
 from catalogsync.outfile import replacing
 from catalogsync.reconcile.alertstore import counts_of
 from catalogsync.reconcile.outcome import Outcome
-from catalogsync.reconcile.results import result_of
 from catalogsync.reconcile.state import Memory
 
 SCHEMA = """
@@ -59,7 +58,7 @@ Jobs: TypeAlias = Iterable[str]
 
 def record(memory: Memory, scope: str, outcome: Outcome) -> None:
     """Add a turn to a job's figures. One that was skipped is only counted."""
-    totals: list[tuple[str, str, float]] = [("catalogsync_runs", result_of(outcome), 1)]
+    totals: list[tuple[str, str, float]] = [("catalogsync_runs", outcome.result, 1)]
     totals += [("catalogsync_changes", kind, outcome.done.get(kind, 0)) for kind in ("add", "update", "delete")]
     totals += [("catalogsync_requests", "read", outcome.reads), ("catalogsync_requests", "write", outcome.writes)]
     totals += [("catalogsync_throttled", "", outcome.throttled)]

@@ -8,6 +8,19 @@ from pathlib import Path
 
 from catalogsync.reconcile.project import Event
 
+RESULTS = {
+    0: "done",
+    2: "drift",
+    3: "rejected",
+    4: "guard",
+    5: "stale",
+    6: "unavailable",
+    7: "unauthorized",
+    130: "stopped",
+    143: "stopped",
+}
+"""A turn in one word, by exit code; any other is ``failed``, and a turn that looked at nothing is ``skipped``."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -45,3 +58,8 @@ class Outcome:
     def is_good(self) -> bool:
         """Whether the turn did what it is there for: sheet and catalog were compared, and nothing stood in the way."""
         return not self.is_skipped and self.exit_code in (0, 2, 3)
+
+    @property
+    def result(self) -> str:
+        """The turn in one word, for metrics and the log."""
+        return "skipped" if self.is_skipped else RESULTS.get(self.exit_code, "failed")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import time
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,8 +16,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator, model_validator
 
+from catalogsync.budget import parse_duration
 from catalogsync.errors import MappingError, Problem, UserError
 from catalogsync.model import Ceiling
+from catalogsync.secretrefs import is_reference
 from catalogsync.yamlfile import YamlFile, YamlPath, read_yaml
 
 FILE_NAME = "catalogsync.yaml"
@@ -26,17 +28,19 @@ Mode = Literal["apply", "plan-only", "approve"]
 Event = Literal["failure", "guard", "conflict", "rejected", "drift", "approval"]
 EVENTS: tuple[Event, ...] = ("failure", "guard", "conflict", "rejected", "drift", "approval")
 
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_REFERENCE = re.compile(r"(env|file|keyring):\S.*")
+SHORTEST_S = 10.0
+"""The shortest interval of a schedule."""
+
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def seconds_of(text: str) -> float:
-    """``90s``, ``15m``, ``2h`` or ``1d`` in seconds; ValueError for anything else."""
-    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([smhd])", text.strip())
-    if not found or not float(found[1]):
-        raise ValueError(f'"{text}" is not a time as in 90s, 15m, 2h or 1d')
-    return float(found[1]) * _UNITS_S[found[2]]
+def is_interval(when: str) -> bool:
+    """Whether a schedule is an interval, as in 15m, and no cron expression."""
+    try:
+        parse_duration(when)
+    except ValueError:
+        return False
+    return True
 
 
 def _words(value: object) -> object:
@@ -73,7 +77,7 @@ class AccountSpec(_Strict):
     @field_validator("token")
     @classmethod
     def _is_a_reference(cls, value: str) -> str:
-        if value and not _REFERENCE.fullmatch(value):
+        if value and not is_reference(value):
             raise ValueError("a token does not belong into a file that is shared: env:NAME, file:PATH or keyring:NAME")
         return value
 
@@ -158,7 +162,7 @@ class JobDefaults(_Strict):
     @classmethod
     def _is_a_span(cls, value: str) -> str:
         if value:
-            seconds_of(value)
+            parse_duration(value)
         return value
 
     @field_validator("timezone")
@@ -173,14 +177,12 @@ class JobDefaults(_Strict):
     @field_validator("schedule")
     @classmethod
     def _is_a_schedule(cls, value: str) -> str:
-        if value and not re.fullmatch(r"\s*[0-9.]+\s*[smhd]\s*", value):
-            from datetime import UTC, datetime
-
+        if value and not is_interval(value):
             try:
                 CronSim(value, datetime.now(UTC))
             except CronSimError as error:
                 raise ValueError(f'"{value}" is neither an interval (15m) nor a cron expression: {error}') from None
-        elif value and seconds_of(value) < 10:
+        elif value and parse_duration(value) < SHORTEST_S:
             raise ValueError(f'"{value}" is shorter than 10s')
         return value
 

@@ -5,7 +5,6 @@ A turn that was missed (the machine slept, an earlier one took longer) is not ma
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -17,8 +16,9 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from cronsim import CronSim
 
+from catalogsync.budget import parse_duration
 from catalogsync.errors import UserError
-from catalogsync.reconcile.project import JobSpec, ProjectFile, seconds_of
+from catalogsync.reconcile.project import JobSpec, ProjectFile, is_interval
 from catalogsync.stopping import Stop
 
 LATE_S = 60
@@ -55,7 +55,7 @@ def planned(project: ProjectFile, names: Iterable[str], every: str = "") -> list
     """
     names = list(names)
     if every:
-        seconds_of(every)
+        parse_duration(every)
     without = [name for name in names if not every and not project.job(name).schedule]
     if without:
         told = ", ".join(without)
@@ -65,15 +65,10 @@ def planned(project: ProjectFile, names: Iterable[str], every: str = "") -> list
 
 def _planned(name: str, job: JobSpec, when: str) -> Planned:
     if is_interval(when):
-        return Planned(name, IntervalTrigger(seconds=seconds_of(when), timezone=UTC), f"every {when.strip()}")
+        return Planned(name, IntervalTrigger(seconds=parse_duration(when), timezone=UTC), f"every {when.strip()}")
     trigger = CronTrigger(when, ZoneInfo(job.timezone))
     words = CronSim(when, datetime.now(UTC)).explain()
     return Planned(name, trigger, f"{words[:1].lower()}{words[1:]} ({job.timezone})")
-
-
-def is_interval(when: str) -> bool:
-    """Whether a schedule is an interval and no cron expression."""
-    return re.fullmatch(r"\s*[0-9.]+\s*[smhd]\s*", when) is not None
 
 
 def run(

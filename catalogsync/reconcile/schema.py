@@ -14,7 +14,7 @@ _FLAG = {"anyOf": [{"type": "boolean"}, {"enum": ["yes", "no", "true", "false"]}
 _TEXTS = {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}
 _EVENTS = {"anyOf": [{"enum": list(EVENTS)}, {"type": "array", "items": {"enum": list(EVENTS)}}]}
 _LIMIT = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+([.][0-9]+)?%?$"}]}
-_SPAN = {"type": "string", "pattern": "^[0-9]+([.][0-9]+)? *[smhd]$"}
+_SPAN = {"type": "string", "pattern": "^" + "".join(f"([0-9.]+ *{unit} *)?" for unit in "dhms") + "$"}
 _CEILINGS = {
     "type": "object",
     "additionalProperties": False,

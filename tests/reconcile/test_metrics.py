@@ -15,7 +15,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from catalogsync.errors import UserError
 from catalogsync.reconcile.metrics import record, serve, text_of, write_textfile
-from catalogsync.reconcile.results import result_of
 from catalogsync.reconcile.state import Memory, scope_of
 from tests.reconcile.turns import NIGHT, SCOPE, Desk, turn
 
@@ -89,7 +88,7 @@ def test_the_age_of_a_job_that_never_went_well_counts_from_its_first_turn(memory
 
 def test_every_exit_code_has_a_result() -> None:
     codes = (0, 1, 2, 3, 4, 5, 6, 7, 64, 130, 143)
-    assert [result_of(turn(exit_code=code)) for code in codes] == (
+    assert [turn(exit_code=code).result for code in codes] == (
         "done failed drift rejected guard stale unavailable unauthorized failed stopped stopped".split()
     )
 
@@ -192,7 +191,6 @@ import sys
 from pathlib import Path
 from catalogsync.reconcile.metrics import record
 from catalogsync.reconcile.outcome import Outcome
-from catalogsync.reconcile.results import result_of
 from catalogsync.reconcile.state import Memory
 for _ in range(10):
     record(Memory(Path(sys.argv[1])), sys.argv[2], Outcome("prices", 0, 1, 0, "", reads=2))

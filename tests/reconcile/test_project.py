@@ -10,6 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
+from catalogsync.budget import parse_duration
 from catalogsync.errors import MappingError, UserError
 from catalogsync.mapping_schema import descriptions
 from catalogsync.reconcile.project import (
@@ -20,7 +21,6 @@ from catalogsync.reconcile.project import (
     MetricsSpec,
     ProjectFile,
     load_project,
-    seconds_of,
 )
 from catalogsync.reconcile.schema import project_schema, schema_text
 from tests.write_schema import PROJECT_SCHEMA
@@ -128,15 +128,17 @@ def test_a_job_has_a_name_that_a_file_can_have(tmp_path: Path, name: str) -> Non
     assert "cannot be a job's name" in problem
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7200), ("1d", 86_400), ("1.5 m", 90)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7200), ("1d", 86_400), ("1.5 m", 90), ("1m30s", 90)]
+)
 def test_a_time_is_a_number_and_a_unit(text: str, seconds: float) -> None:
-    assert seconds_of(text) == seconds
+    assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "15", "m", "0m", "-1m", "1w", "1m30s", "٣m", "1" * 12 + "m"])
+@pytest.mark.parametrize("text", ["", "15", "m", "0m", "-1m", "1w", "1s1m", "1.2.3h", "٣m", "1" * 12 + "m"])
 def test_anything_else_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time"):
-        seconds_of(text)
+        parse_duration(text)
 
 
 def test_a_schedule_is_an_interval_or_what_cron_understands(tmp_path: Path) -> None:
