@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from catalogsync.replacing import replacing
+
 _MAGIC = b"catalogsync-base 1 "
 _SHEET = "sheet:"
 
@@ -141,16 +143,11 @@ def save(base: Base, path: Path) -> None:
         writer.write_table(table)
     content = sink.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(_MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(_MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def load(path: Path) -> tuple[Base | None, str]:

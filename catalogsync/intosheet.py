@@ -30,7 +30,6 @@ from catalogsync import (
     checks,
     exported,
     fields,
-    outfile,
     patching,
     remarks,
     runs,
@@ -57,6 +56,7 @@ from catalogsync.reader import ReadOptions, Sheet, read_sheet
 from catalogsync.reader.detect import XLSX
 from catalogsync.reader.marks import Place
 from catalogsync.reader.own import VALUES_TAB
+from catalogsync.replacing import replacing, written_beside
 from catalogsync.sync import Watch
 from catalogsync.taking import Difference, differences
 
@@ -345,7 +345,7 @@ class _Work:
 
         def write(free: Path) -> None:
             try:
-                with outfile.replacing(free) as temporary:
+                with replacing(free) as temporary:
                     bookparts.rewrite(target, temporary, parts)
                     shutil.copymode(target, temporary)
                     self.after = self._checked(temporary, done)
@@ -358,7 +358,7 @@ class _Work:
 
         if not os.access(target, os.W_OK):
             raise UserError(f"{self.path}: may not be written; nothing was changed")
-        written = outfile.written_beside(target, write)
+        written = written_beside(target, write)
         names = [file if self.path.is_symlink() else self.path.with_name(file.name) for file in (written, *kept)]
         return (self.path if written == target else names[0]), (names[1] if kept else None)
 

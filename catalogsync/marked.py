@@ -24,9 +24,10 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.worksheet.hyperlink import Hyperlink
 
 from catalogsync.errors import Problem, UserError
-from catalogsync.outfile import new_workbook, replacing
+from catalogsync.outfile import new_workbook
 from catalogsync.reader import Sheet, column_letter
 from catalogsync.reader.books import is_light
+from catalogsync.replacing import replacing
 from catalogsync.sheetcells import LIKE_FORMULA, CellWriter, is_number
 from catalogsync.workbook import tab_name
 

@@ -23,12 +23,13 @@ from catalogsync.errors import CatalogSyncError, GuardRefused, UserError
 from catalogsync.mappingfile import load_mapping
 from catalogsync.model import Change
 from catalogsync.outcomes import Line, Note, Outcome, Outcomes, is_of, outcomes_of
-from catalogsync.outfile import new_workbook, written_beside
+from catalogsync.outfile import new_workbook
 from catalogsync.plan import Plan
 from catalogsync.plantext import source_words
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
 from catalogsync.reader.own import ROW, VALUES_TAB, header_of, id_header, result_header
 from catalogsync.reader.sheet import ERROR_TEXTS
+from catalogsync.replacing import written_beside
 from catalogsync.sheetcells import CellWriter, is_number
 from catalogsync.wording import title_of
 from catalogsync.workbook import tab_name

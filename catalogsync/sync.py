@@ -45,6 +45,7 @@ from catalogsync.model import Mapping as SheetMapping
 from catalogsync.plan import Plan, Shown, counts_of
 from catalogsync.readback import written_by
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
+from catalogsync.replacing import written_beside
 from catalogsync.wording import shown_as, title_in
 
 
@@ -472,7 +473,7 @@ def export(
 
     `where` are conditions (filtering.py) that every element written fulfils.
     """
-    from catalogsync import outfile, workbook  # to plan takes no writer of workbooks
+    from catalogsync import workbook  # to plan takes no writer of workbooks
 
     watch = watch or Watch()
     if path.suffix.lower() not in workbook.WRITERS:
@@ -498,7 +499,7 @@ def export(
         where=tuple(condition.text for condition in conditions),
     )
     write = workbook.WRITERS[path.suffix.lower()]
-    written = outfile.written_beside(path, lambda free: write(free, chosen, columns, about, is_protected=is_protected))
+    written = written_beside(path, lambda free: write(free, chosen, columns, about, is_protected=is_protected))
     return Exported(written, len(chosen), len(elements) - len(chosen))
 
 

@@ -24,9 +24,10 @@ from xlsxwriter.worksheet import Worksheet
 from catalogsync import __version__, carried, exportcells
 from catalogsync.errors import UserError
 from catalogsync.model import Column
-from catalogsync.outfile import new_workbook, replacing
+from catalogsync.outfile import new_workbook
 from catalogsync.reader.own import VALUES_TAB, id_header
 from catalogsync.reader.textmark import with_text_mark
+from catalogsync.replacing import replacing
 
 OPTIONS_TAB, ABOUT_TAB = "Options", "About"
 _MAX_ROWS = 1_048_575

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from catalogsync import base as bases
 from catalogsync.base import Base, Written
+from catalogsync.errors import UserError
 from tests.test_three_way import known
 
 BASE = known(["1", "2"], {7: ["A", "cut"], 8: ["B", None], 9: ["C", ""]}, {7: ["A", "cut text"], 8: ["B", None]})
@@ -96,7 +97,7 @@ def test_a_failure_while_writing_leaves_the_old_base(tmp_path: Path, monkeypatch
         raise OSError("no space left")
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(UserError, match=r"base: cannot be written \(no space left\)"):
         bases.save(Base.empty(), path)
     loaded, _ = bases.load(path)
     assert loaded is not None

@@ -16,6 +16,7 @@ PACKAGE = Path(catalogsync.__file__).parent
 
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model", "captions"),
+    ("replacing",),
     (
         "base",
         "fields",

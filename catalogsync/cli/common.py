@@ -376,15 +376,3 @@ def check_workbook(flag: str, name: str, out: Path | None, *sources: Path) -> No
     for source in sources:
         if out.resolve() == source.resolve() or (out.exists() and source.exists() and out.samefile(source)):
             raise click.UsageError(f"{flag} {out}: that is {source} itself; name another file")
-
-
-def write_text_file(path: Path, text: str) -> None:
-    """Write a text file by replacing it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import click
 
 from catalogsync.cli import USAGE_EXIT, common, printable
 from catalogsync.cli.bundled import put_schema_beside
+from catalogsync.replacing import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,7 +99,7 @@ def _tell(
     source = made.sheet.path.name + (f" ({made.sheet.tab})" if made.sheet.tab else "")
     text = mapping_text(made.proposal, source, sheet=reading["tab"] or "", read=_read_keys(made, reading))
     if out is not None:
-        common.write_text_file(out, text)
+        write_text(out, text)
         with contextlib.suppress(OSError):  # it only helps editors
             put_schema_beside(out)
     if as_json:

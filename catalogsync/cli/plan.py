@@ -11,6 +11,7 @@ import click
 
 from catalogsync import exitcodes
 from catalogsync.cli import common
+from catalogsync.replacing import write_text
 
 if TYPE_CHECKING:
     from catalogsync.budget import Budget
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 def _write_json(out: Path, made: Plan, rps: float) -> None:
     from catalogsync.plan import to_json
 
-    common.write_text_file(out, json.dumps(to_json(made), ensure_ascii=False, indent=1))
+    write_text(out, json.dumps(to_json(made), ensure_ascii=False, indent=1))
 
 
 def _write_page(out: Path, made: Plan, rps: float) -> None:
     from catalogsync.planpage import page_of
 
-    common.write_text_file(out, page_of(made, rps=rps))
+    write_text(out, page_of(made, rps=rps))
 
 
 def _write_review(out: Path, made: Plan, rps: float) -> None:

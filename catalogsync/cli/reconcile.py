@@ -170,10 +170,25 @@ class _Desk:
         if self._how.log_format == "text":
             for problem in delivery.problems:
                 common.say(printable(f"{name}: {problem}"))
-        if self._project.metrics.file:
-            metrics.write_textfile(
-                self._project.folder / self._project.metrics.file, self._memory, list(self._scopes.values())
-            )
+        self._write_metrics()
+
+    def _write_metrics(self) -> None:
+        """Write the file of metrics. Where that is not possible it is told: no turn goes wrong by it."""
+        import logging
+
+        from catalogsync.errors import UserError
+        from catalogsync.reconcile import logs, metrics
+
+        name = self._project.metrics.file
+        if not name:
+            return
+        try:
+            metrics.write_textfile(self._project.folder / name, self._memory, list(self._scopes.values()))
+        except UserError as error:
+            if self._how.log_format == "json":
+                logs.log_event(logging.ERROR, "metrics cannot be written", reason=str(error))
+            else:
+                common.say(printable(f"metrics: {error}"))
 
     def _log_operations(self, outcome: Outcome) -> None:
         """Every change of a run, for the log alone: the terminal has `history`."""

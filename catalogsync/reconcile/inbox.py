@@ -13,13 +13,13 @@ from itertools import accumulate, chain, count
 from pathlib import Path
 
 from catalogsync.errors import UserError
-from catalogsync.outfile import replacing
 from catalogsync.reader import limits
 from catalogsync.reconcile.copies import Shelf
 from catalogsync.reconcile.files import is_file, shown
 from catalogsync.reconcile.found import Clock, Found, Pending, is_on_its_way
 from catalogsync.reconcile.state import Memory
 from catalogsync.reconcile.whole import Copy, Look, copied_when_whole, look_at
+from catalogsync.replacing import replacing
 
 ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls", ".ods")
 MOST_SHEETS = 100

@@ -19,10 +19,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from catalogsync.errors import UserError
-from catalogsync.outfile import replacing
 from catalogsync.reconcile.alertstore import counts_of
 from catalogsync.reconcile.outcome import Outcome
 from catalogsync.reconcile.state import Memory
+from catalogsync.replacing import write_text
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS metric_total (
@@ -164,8 +164,7 @@ def write_textfile(path: Path, memory: Memory, jobs: Jobs, *, now: Callable[[], 
     Raises UserError where it cannot be written.
     """
     text = text_of(memory, jobs, now=now)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_text(path, text, newline="\n")
 
 
 @contextmanager

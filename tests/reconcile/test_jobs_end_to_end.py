@@ -83,6 +83,13 @@ def test_metrics_are_written_after_each_turn(project: Project) -> None:
     assert 'catalogsync_requests_total{job="prices",kind="write"} 1.0' in text
 
 
+def test_metrics_that_cannot_be_written_are_told_and_the_turn_is_good(project: Project) -> None:
+    project.jobs("sheet: prices.csv", more="metrics: {file: nowhere/jobs.prom}\n")
+    assert project.run() == 0
+    assert "metrics: " in project.shell.err
+    assert "cannot be written" in project.shell.err
+
+
 def test_the_log_in_json_has_a_line_for_each_turn_and_change_and_no_token(project: Project) -> None:
     assert project.run("--log-format", "json") == 0
     lines = [json.loads(line) for line in project.shell.err.splitlines()]
