@@ -20,6 +20,7 @@ from benchmarks.measure import ANY, CPU, LEAST, MOST, Figure, Results, Timed, ha
 from catalogsync import differ, tables
 from catalogsync.api import v2
 from catalogsync.api.client import Client
+from catalogsync.elements import existing_table, wanted_columns
 from catalogsync.mapping import resolve
 from catalogsync.mappingfile import load_mapping
 from catalogsync.reader import read_sheet
@@ -81,8 +82,8 @@ def diff(data: Data, state: Path, results: Results) -> None:
         sheet = read_sheet(data.sheet)
         mapping = resolve(load_mapping(data.mapping), schema, sheet.headers)
         desired = tables.desired_table(sheet, mapping)
-        elements = client.elements(schema, tables.wanted_columns(mapping.columns))
-        existing = tables.existing_table(elements, mapping, desired.seen)
+        elements = client.elements(schema, wanted_columns(mapping.columns))
+        existing = existing_table(elements, mapping, desired.seen)
     keys = [column.key for column in mapping.columns]
     wanted, held = (
         pl.DataFrame({key: pa.array(frame[key].array, pa.large_string()) for key in keys})

@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from catalogsync import fields, lookalikes, model
+from catalogsync.elements import Existing
 from catalogsync.errors import Problem, Spot
 from catalogsync.keys import key_text
 from catalogsync.reader import CellProblem, Sheet
-from catalogsync.tables import Desired, Existing
+from catalogsync.tables import Desired
 
 Bools = NDArray[np.bool_]
 

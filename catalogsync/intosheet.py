@@ -43,6 +43,7 @@ from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.bookparts import Tab
 from catalogsync.carried import lines_again
+from catalogsync.elements import existing_table, wanted_columns
 from catalogsync.errors import Problem, SheetError, UserError
 from catalogsync.exportcells import MOST_CHARACTERS
 from catalogsync.journal import Journal
@@ -167,7 +168,7 @@ def take_into(
     mapping = export.mapping(resolve(file, schema, sheet.headers))
     with exclusive(journal.folder, schema.account_id, schema.catalog_id):
         watch.step(f"Fetching {schema.catalog_name}", None)
-        columns = tables.wanted_columns(mapping.columns)
+        columns = wanted_columns(mapping.columns)
         elements = sync.fetch_elements(client, journal, schema, columns, watch)
         base_path = runs.base_path(journal, schema.account_id, schema.catalog_id, mapping.name, export.name)
         stored, lack = bases.load(base_path)
@@ -208,7 +209,7 @@ def _matched(
         return f"{remarks.source_of(sheet)}{row}"
 
     row_ids = desired.element_ids if export.name else desired.element_ids.iloc[:0]
-    existing = tables.existing_table(elements, mapping, desired.seen, row_ids)
+    existing = existing_table(elements, mapping, desired.seen, row_ids)
     wanted, shared = tables.without_shared(desired, existing, address)
     met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     shared += remarks.rekeyed(met, desired, address)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from catalogsync import tables
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Capabilities
+from catalogsync.elements import all_columns, columns_of
 from catalogsync.model import FACTS, NAME, Add, Change, Delete, Result, Schema, Update
 from catalogsync.plan import Plan
 from catalogsync.stopping import Stop
@@ -70,7 +70,7 @@ def _held_still(changes: Sequence[Update | Delete], schema: Schema, client: Clie
     """The elements as they are, read once the second of their last edit is over: before, nothing is told by it."""
     keys = dict.fromkeys(key for change in changes if isinstance(change, Update) for key in change.before)
     has_deletes = any(isinstance(change, Delete) for change in changes)
-    columns = tables.all_columns(schema) if has_deletes else tables.columns_of(keys, schema)
+    columns = all_columns(schema) if has_deletes else columns_of(keys, schema)
     for turn in range(MOST_LOOKS):
         held = client.elements_by_ids(schema, columns, [change.id for change in changes]).set_index("id")
         is_over = all(c.updated_at < client.server_now_at() for c in changes if c.id in held.index)

@@ -9,6 +9,7 @@ import pandas as pd
 from catalogsync import base as bases
 from catalogsync import checks, fields, tables, threeway
 from catalogsync.base import Base
+from catalogsync.elements import Existing
 from catalogsync.errors import Problem, Spot, name_of
 from catalogsync.keys import key_text
 from catalogsync.model import Mapping
@@ -30,7 +31,7 @@ def source_of(sheet: Sheet) -> str:
 def missing(
     mapping: Mapping,
     desired: tables.Desired,
-    existing: tables.Existing,
+    existing: Existing,
     known: Base | None,
     *,
     is_part: bool,
@@ -99,7 +100,7 @@ def unknown_types(mapping: Mapping) -> Iterable[str]:
             yield f"“{column.field.name}” is of type {column.type}, which this version carries as text"
 
 
-def shared_elsewhere(existing: tables.Existing, desired: tables.Desired) -> Iterable[Problem]:
+def shared_elsewhere(existing: Existing, desired: tables.Desired) -> Iterable[Problem]:
     """Keys that several elements hold and no row asks for: nothing is done, but a person should know."""
     for key, ids in existing.shared.items():
         if key not in desired.seen or key in desired.untouched:

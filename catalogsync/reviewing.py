@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from catalogsync import newoptions, runs, tables
+from catalogsync import newoptions, runs
 from catalogsync.api.client import Client
 from catalogsync.base import Written
+from catalogsync.elements import columns_of
 from catalogsync.errors import CatalogBusy, Problem, StalePlan, UserError
 from catalogsync.forecasting import forecast_of
 from catalogsync.journal import Journal, Run
@@ -72,7 +73,7 @@ def decided(answers: Answers, client: Client, schema: Schema) -> Decided:
     chosen = [(answers.plan.clashes[place], side) for place, side in answers.decided.items()]
     if not chosen:
         return Decided(_with_requests(plan, answers, client))
-    columns = tables.columns_of(plan.columns, schema)
+    columns = columns_of(plan.columns, schema)
     held = client.elements_by_ids(schema, columns, [clash.id for clash, _ in chosen]).set_index("id")
     problems = list(_moved(plan, held, [clash for clash, _ in chosen]))
     if problems:

@@ -15,10 +15,11 @@ from pathlib import Path
 import pandas as pd
 
 from catalogsync import base as bases
-from catalogsync import newoptions, tables, threeway
+from catalogsync import newoptions, threeway
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Since
 from catalogsync.base import Base, Written
+from catalogsync.elements import columns_of
 from catalogsync.errors import Problem, Refused, StalePlan
 from catalogsync.forecasting import forecast_of
 from catalogsync.journal import Journal, Operation, Run
@@ -221,7 +222,7 @@ def keys_taken(plan: Plan, adds: Sequence[Add], schema: Schema, client: Client) 
 def _holders(plan: Plan, adds: Sequence[Add], schema: Schema, client: Client, since: Since | None) -> dict[str, int]:
     if not adds:
         return {}
-    columns = tables.columns_of(dict.fromkeys(key for entry in plan.key_columns for key in entry), schema)
+    columns = columns_of(dict.fromkeys(key for entry in plan.key_columns for key in entry), schema)
     found = client.elements(schema, columns, expected_rows=plan.existing_count, since=since).set_index("id")
     holders = holders_of(found, plan, columns)
     return {add.key: holders[add.key][0] for add in adds if add.key in holders}

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from catalogsync import tables
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Since
+from catalogsync.elements import columns_of
 from catalogsync.keys import alternative_keys
 from catalogsync.model import NAME, Add, Change, Column, Delete, Result, Schema, Update
 from catalogsync.plan import Plan
@@ -82,7 +82,7 @@ def _columns(changes: Sequence[Change], plan: Plan, schema: Schema) -> tuple[Col
     """Every column that the sheet, its keys or the changes know of: an element has to agree in all of them."""
     keys = [*plan.columns, *(key for entry in plan.key_columns for key in entry)]
     keys += [key for change in changes for key in written_by(change)]
-    return tables.columns_of(dict.fromkeys(keys), schema)
+    return columns_of(dict.fromkeys(keys), schema)
 
 
 # --- updates and deletes -------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ def _looked_up(changes: Sequence[Update | Delete], schema: Schema, client: Clien
     if not changes:
         return settled
     keys = dict.fromkeys(key for change in changes if isinstance(change, Update) for key in change.after)
-    held = client.elements_by_ids(schema, tables.columns_of(keys, schema), [change.id for change in changes])
+    held = client.elements_by_ids(schema, columns_of(keys, schema), [change.id for change in changes])
     held = held.set_index("id")
     for change in changes:
         is_there = change.id in held.index

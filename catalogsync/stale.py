@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from catalogsync import runs, tables
+from catalogsync import runs
 from catalogsync.api.client import Client
+from catalogsync.elements import columns_of
 from catalogsync.errors import Problem
 from catalogsync.keys import key_text
 from catalogsync.model import Add, Delete, Schema, Update
@@ -20,7 +21,7 @@ def problems_of(made: Plan, schema: Schema, client: Client) -> list[Problem]:
 
 def columns(made: Plan, schema: Schema, keys: Collection[str] | None = None) -> Iterable[Problem]:
     """What became of the plan's fields; with `keys` of those only."""
-    now = {column.key: column for column in tables.columns_of(made.columns, schema)}
+    now = {column.key: column for column in columns_of(made.columns, schema)}
     for key, shown in made.columns.items():
         if keys is not None and key not in keys:
             continue

@@ -35,6 +35,7 @@ from catalogsync import (
 )
 from catalogsync.api.client import Client
 from catalogsync.base import Base
+from catalogsync.elements import all_columns, existing_table, wanted_columns
 from catalogsync.errors import GuardRefused, Problem, RowsRejected, StalePlan, UserError, name_of
 from catalogsync.forecasting import forecast_of, read_floor
 from catalogsync.journal import Journal, Run
@@ -148,9 +149,9 @@ def plan_of(
         prepare(schema)
     watch.step(f"Fetching {schema.catalog_name}", None)
     made_at = client.server_now_at()
-    elements = fetch_elements(client, journal, schema, tables.wanted_columns(mapping.columns), watch)
+    elements = fetch_elements(client, journal, schema, wanted_columns(mapping.columns), watch)
     row_ids = desired.element_ids if export.name else desired.element_ids.iloc[:0]
-    existing = tables.existing_table(elements, mapping, desired.seen, row_ids)
+    existing = existing_table(elements, mapping, desired.seen, row_ids)
 
     def address(row: int) -> str:
         return f"{remarks.source_of(sheet)}{row}"
@@ -290,8 +291,7 @@ def schema_for(client: Client, catalog: Catalog, file: MappingFile | None) -> Sc
 def _shown(mapping: SheetMapping, schema: Schema) -> dict[str, Shown]:
     titles = {column.key: column.header for column in mapping.columns}
     return {
-        column.key: shown_as(column, schema, titles.get(column.key, ""))
-        for column in tables.wanted_columns(mapping.columns)
+        column.key: shown_as(column, schema, titles.get(column.key, "")) for column in wanted_columns(mapping.columns)
     }
 
 
@@ -481,7 +481,7 @@ def export(
     file = load_mapping(mapping_path) if mapping_path else None
     catalog = client.catalog(catalog_name or (file.catalog if file else ""))
     schema = schema_for(client, catalog, file)
-    columns = resolve(file, schema).columns if file else all_columns(schema)
+    columns = resolve(file, schema).columns if file else _titled_columns(schema)
     conditions = filtering.parse_conditions(where, columns)
     watch.step(f"Fetching {catalog.name}", None)
     made_at = client.server_now_at()
@@ -503,11 +503,11 @@ def export(
     return Exported(written, len(chosen), len(elements) - len(chosen))
 
 
-def all_columns(schema: Schema) -> tuple[Column, ...]:
+def _titled_columns(schema: Schema) -> tuple[Column, ...]:
     """A column for the name, for every field, and for every subtype of a composite field."""
     columns = [
         dataclasses.replace(column, header=title_in(column))
-        for column in tables.all_columns(schema)
+        for column in all_columns(schema)
         if column.subtype != fields.OTHER_PARTS
     ]
     repeated = pd.Series([column.header for column in columns]).duplicated(keep=False)

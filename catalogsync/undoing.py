@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from catalogsync import fields, tables
+from catalogsync import fields
 from catalogsync.api.client import Client
+from catalogsync.elements import all_columns
 from catalogsync.errors import Problem
 from catalogsync.forecasting import forecast_of
 from catalogsync.journal import Operation, OptionsOperation, Run
@@ -142,7 +143,7 @@ def _reads_all(done: Sequence[Operation]) -> bool:
 
 
 def _look(run: Run, done: Sequence[Operation], schema: Schema, client: Client, element_count: int) -> _Now:
-    columns = tables.all_columns(schema)
+    columns = all_columns(schema)
     if _reads_all(done):
         held = client.elements(schema, columns, expected_rows=element_count)
     else:

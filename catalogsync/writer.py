@@ -20,11 +20,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from catalogsync import newoptions, tables
+from catalogsync import newoptions
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Batch
 from catalogsync.budget import Purse, spending
 from catalogsync.costs import batch_cost
+from catalogsync.elements import columns_of
 from catalogsync.errors import ApiError, CatalogSyncError, InDoubt, Refused, Stopped, UnexpectedAnswer
 from catalogsync.journal import Journal
 from catalogsync.looking import Looked, look
@@ -454,7 +455,7 @@ class _Run:
             return None
         names = looked.names
         if not set(ids) <= set(names):
-            held = self._client.elements_by_ids(self._schema, tables.columns_of([NAME], self._schema), ids)
+            held = self._client.elements_by_ids(self._schema, columns_of([NAME], self._schema), ids)
             names = dict(zip(held["id"].tolist(), held[NAME].tolist(), strict=True))
         return self._client.with_names(batch, error, names)
 
@@ -467,7 +468,7 @@ class _Run:
         keys = dict.fromkeys(key for op in done for key in written_by(changes[op]))
         try:
             held = self._client.elements_by_ids(
-                self._schema, tables.columns_of(keys, self._schema), list(done.values())
+                self._schema, columns_of(keys, self._schema), list(done.values())
             ).set_index("id")
         except ApiError:
             return

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from catalogsync import checks, tables
+from catalogsync.elements import existing_table
 from catalogsync.errors import Problem, Spot
 from catalogsync.model import Column, Mapping
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
@@ -119,7 +120,7 @@ def test_a_latin_c_among_cyrillic_ones_is_found_in_a_real_sheet() -> None:
 def lost(read: Sheet, held: Sequence[str], mapping: Mapping = BOTH) -> tuple[list[str], list[str], list[str]]:
     """The keys that are left, the problems and the keys that are meant, with elements of some codes."""
     desired = tables.desired_table(read, mapping)
-    existing = tables.existing_table(
+    existing = existing_table(
         elements(["1", "name", "13"], *((code, "Oak", "") for code in held)), mapping, desired.seen
     )
     left, problems, meant = checks.without_lost_zeros(read, desired.table, existing, mapping, desired.seen)
@@ -163,7 +164,7 @@ def test_zeros_are_lost_within_composite_keys_too() -> None:
     mapping = Mapping("products", 4220, BOTH.columns, ((CODE, EAN),))
     read = sheet(HEADERS, ("A", "Oak", "7"))
     desired = tables.desired_table(read, mapping)
-    existing = tables.existing_table(elements(["1", "name", "13"], ("A", "Oak", "007")), mapping, desired.seen)
+    existing = existing_table(elements(["1", "name", "13"], ("A", "Oak", "007")), mapping, desired.seen)
     left, [problem], _ = checks.without_lost_zeros(read, desired.table, existing, mapping, desired.seen)
     assert len(left) == 0
     assert 'the key "A + 7", but element 101 has "A + 007"' in problem.what
@@ -171,9 +172,7 @@ def test_zeros_are_lost_within_composite_keys_too() -> None:
 
 def near(read: Sheet, held: Sequence[str]) -> list[str]:
     desired = tables.desired_table(read, BOTH)
-    existing = tables.existing_table(
-        elements(["1", "name", "13"], *((code, "Oak", "") for code in held)), BOTH, desired.seen
-    )
+    existing = existing_table(elements(["1", "name", "13"], *((code, "Oak", "") for code in held)), BOTH, desired.seen)
     added = desired.table[existing.table.index.get_indexer(desired.table.index) < 0]
     return [problem.what for problem in checks.similar_elements(read, added, existing, BOTH, desired.seen)]
 
@@ -202,7 +201,7 @@ def test_a_text_that_lost_its_zeros_is_worth_a_look_and_is_sent() -> None:
         ("5", "Yew", ""),
         ("6", "Fir", "07"),
     )
-    existing = tables.existing_table(held, BOTH, desired.seen)
+    existing = existing_table(held, BOTH, desired.seen)
     found = list(checks.lost_zeros(read, desired.table, existing.table, BOTH))
     assert [(str(problem), problem.spots) for problem in found] == [
         (

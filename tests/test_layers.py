@@ -51,7 +51,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
         "api.logins",
     ),
     ("exported", "patching", "api.account", "api.credentials", "api.v2_answers", "api.v4_options", "api.v4_fields"),
-    ("bookparts", "cellvalues", "api.v2_values", "api.v4_values"),
+    ("bookparts", "cellvalues", "elements", "api.v2_values", "api.v4_values"),
     ("api.v2",),
     (
         "mapping",

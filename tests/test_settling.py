@@ -13,10 +13,11 @@ import stamina
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalogsync import runs, settling, tables, writer
+from catalogsync import runs, settling, writer
 from catalogsync.api.auth import Account
 from catalogsync.api.client import DIALECTS, Client
 from catalogsync.api.transport import HttpTransport
+from catalogsync.elements import existing_table
 from catalogsync.errors import InDoubt, Temporary
 from catalogsync.model import Add, Change, Result, Update
 from catalogsync.model import Mapping as SheetMapping
@@ -115,7 +116,7 @@ def test_an_add_that_lands_after_the_settling_time_is_listed_by_the_next_plan(ei
     assert (len(twice["N1"]), len(twice["N2"])) == (2, 2)
     mapping = SheetMapping("products", CATALOG_ID, columns("name", "4400049"), (columns("4400049"),))
     elements = either.client.elements(SCHEMA, columns("name", "4400049"))
-    existing = tables.existing_table(elements, mapping, pd.Index(["N1", "N2"], dtype="str"))
+    existing = existing_table(elements, mapping, pd.Index(["N1", "N2"], dtype="str"))
     assert existing.shared == {"N1": tuple(sorted(twice["N1"])), "N2": tuple(sorted(twice["N2"]))}
 
 

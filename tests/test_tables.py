@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 
 from catalogsync import model, tables
+from catalogsync.elements import Existing, columns_of, existing_table, wanted_columns
 from catalogsync.errors import Problem, SheetError
 from catalogsync.keys import key_text
 from catalogsync.model import Column, Field, Mapping
 from catalogsync.reader import CellProblem, Sheet
-from catalogsync.tables import Desired, Existing, desired_table, existing_table
+from catalogsync.tables import Desired, desired_table
 from tests.builders import FIELDS, columns_mapping, elements, keys, schema, sheet
 
 HEADERS = ("Code", "Product", "Price", "Note", "EAN")
@@ -392,7 +393,7 @@ def test_a_composite_key_matches_the_sheets() -> None:
 
 def test_all_subtypes_of_a_mapped_composite_field_are_wanted_each_once() -> None:
     city = Column("City", FIELDS[8], "city")
-    wanted = tables.wanted_columns((CODE, city))
+    wanted = wanted_columns((CODE, city))
     assert [column.key for column in wanted] == [
         "name",
         "1",
@@ -408,7 +409,7 @@ def test_all_subtypes_of_a_mapped_composite_field_are_wanted_each_once() -> None
 
 
 def test_column_keys_become_columns_and_unknown_ones_are_left_out() -> None:
-    made = tables.columns_of(["name", "2", "10.vat_id", "999", "999.city"], schema())
+    made = columns_of(["name", "2", "10.vat_id", "999", "999.city"], schema())
     assert [(column.key, column.type) for column in made] == [
         ("name", "text"),
         ("2", "price"),

@@ -15,12 +15,13 @@ import stamina
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalogsync import differ, looking, tables, writer
+from catalogsync import differ, looking, writer
 from catalogsync.api.auth import Account
 from catalogsync.api.client import DIALECTS, Client
 from catalogsync.api.dialect import Request, Response
 from catalogsync.api.transport import HttpTransport, RateLimited, Retrying
 from catalogsync.api.v2 import V2
+from catalogsync.elements import existing_table
 from catalogsync.emulator.faults import Fault
 from catalogsync.emulator.knobs import Knobs
 from catalogsync.emulator.store import Store
@@ -861,7 +862,7 @@ def planned(made: World, sheet: dict[str, str], batch_size: int) -> Plan:
             "row": range(2, len(sheet) + 2),
         }
     ).set_axis(pd.Index(list(sheet), dtype="str"), axis=0)
-    existing = tables.existing_table(made.client.elements(SCHEMA, columns(*WANTED)), MAPPING, desired.index)
+    existing = existing_table(made.client.elements(SCHEMA, columns(*WANTED)), MAPPING, desired.index)
     changes = differ.diff(desired, existing.table, MAPPING, pd.Index([], dtype="str")).changes
     facts = {"existing_count": existing.element_count, "max_id": existing.max_id}
     return plan_of(*changes, batch_size=batch_size, **facts)

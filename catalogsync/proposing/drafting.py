@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from catalogsync import tables
 from catalogsync.api.client import Client, Progress
+from catalogsync.elements import all_columns
 from catalogsync.errors import InDoubt
 from catalogsync.journal import Journal
 from catalogsync.lock import exclusive
@@ -49,7 +49,7 @@ def draft(
     sheet = read_sheet(sheet_path, read)
     schema = client.schema(client.catalog(catalog_name))
     expected_rows = journal.element_count(schema.account_id, schema.catalog_id)
-    columns = tables.all_columns(schema)
+    columns = all_columns(schema)
     elements = client.elements(schema, columns, expected_rows=expected_rows, progress=progress)
     journal.remember_count(schema.account_id, schema.catalog_id, len(elements))
     return Draft(sheet, schema, elements, propose(sheet, schema, elements))

@@ -13,9 +13,10 @@ from typing import Any
 
 import stamina
 
-from catalogsync import runs, sync, tables, undoing
+from catalogsync import runs, sync, undoing
 from catalogsync.api.auth import Account
 from catalogsync.api.client import Client, connect
+from catalogsync.elements import all_columns
 from catalogsync.emulator.server import Emulator
 from catalogsync.journal import Journal
 from catalogsync.model import Schema
@@ -86,7 +87,7 @@ class World:
     def state(self) -> State:
         """What the catalog holds."""
         schema = self.schema()
-        columns = tables.all_columns(schema)
+        columns = all_columns(schema)
         boxes = {column.key for column in columns if column.type == "checkbox"}
         table = (
             self.client.elements(schema, columns).set_index("id").drop(columns=["updated_at", "updated_by", "linked"])
