@@ -7,13 +7,8 @@ every record is as wide as the header.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,9 +21,11 @@ from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
 from catalogsync.reader import limits
+from catalogsync.reader.dialect import ONE_COLUMN, announced_delimiter, find_dialect, head_of
 from catalogsync.reader.encoding import Encoding, find_encoding
 from catalogsync.reader.header import HEAD_ROWS, Header, find_header, header_words, names_of
 from catalogsync.reader.lines import check_lines, check_problems, check_size, open_quotes
+from catalogsync.reader.records import Dialect, field_limit, lines_of, records_of
 from catalogsync.reader.sheet import (
     ERROR_TEXTS,
     CellProblem,
@@ -43,25 +40,11 @@ from catalogsync.reader.sheet import (
 )
 from catalogsync.reader.textmark import without_text_mark, without_text_marks
 
-DELIMITERS = ",;\t|"
-HEAD_CHARACTERS = 1 << 16
-ONE_COLUMN = "\x1f"  # stands in for a delimiter where there is none: no text holds it
-
 _DELIMITER_NAMES = {"\t": "tab", ONE_COLUMN: "none (one column)"}
 _SHOWN_PROBLEM_CHARACTERS = 60
 _BLOCK_RECORDS = 1 << 15
 _PIECE_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 21
-_REPLAYED_LINES = 1 << 20  # lines read again after stray quotes, in all: keeps a bad file linear
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a text file separates its fields. `quote` is ``""`` where quotes are ordinary text."""
-
-    delimiter: str
-    quote: str
-    blank_before_quote: bool = False  # written as `"1"; "name"`: the blank belongs to the delimiter
 
 
 @dataclass(slots=True)
@@ -82,7 +65,7 @@ def read_text(path: Path, data: bytes, options: ReadOptions, expect: Collection[
         body = body[:-1]
     check_lines(path, body)
     first_line, delimiter = 1, options.delimiter
-    announced = _announced_delimiter(body)
+    announced = announced_delimiter(body)
     if announced is not None:
         delimiter = delimiter or announced[0]
         body, first_line = body[announced[1] :], 2
@@ -90,8 +73,8 @@ def read_text(path: Path, data: bytes, options: ReadOptions, expect: Collection[
         raise SheetError(f"{path.name}: the delimiter must be one character, not {delimiter!r}.")
     if options.quote is not None and len(options.quote) > 1:
         raise SheetError(f"{path.name}: the quote must be one character or empty, not {options.quote!r}.")
-    with _field_limit():
-        head, cut = _head(body)
+    with field_limit():
+        head, cut = head_of(body)
         dialect = find_dialect(head, cut, delimiter, options.quote, expect)
         reading = _read(path, body, dialect, first_line, options, expect)
         if options.quote is None and reading.records.problems:
@@ -190,7 +173,7 @@ def _head_records(
     starts: list[int] = []
     rows: list[list[str]] = []
     last_line = 0
-    for line, row in _records(_lines(body), dialect, first_line):
+    for line, row in records_of(lines_of(body), dialect, first_line):
         last_line = line
         if isinstance(row, str) or is_blank(row) or (wanted and line < wanted[0]):
             continue
@@ -309,7 +292,7 @@ def read_irregular(
     kept: list[list[str]] = []
     blocks: list[list[pa.Array]] = [[] for _ in range(width)]
     problems: list[CellProblem] = []
-    records = _records(_lines(body, offset), dialect, first_line)
+    records = records_of(lines_of(body, offset), dialect, first_line)
     for line, row in itertools.islice(records, int(has_header), None):
         if len(problems) > limits.MOST_PROBLEMS:
             break  # the sheet is refused
@@ -349,167 +332,6 @@ def _wrong_width(line: int, row: Sequence[str], width: int) -> CellProblem:
         f"the row has {len(row)} cell{'' if len(row) == 1 else 's'} where the header has {width}: {start!r}",
         "a delimiter or a line break inside a value must be quoted",
     )
-
-
-class _Replay:
-    """Lines that can be read again from the second line of the current record on."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self._again: list[str] = []
-        self.record: list[str] = []  # the lines of the current record
-
-    def __iter__(self) -> _Replay:
-        return self
-
-    def __next__(self) -> str:
-        line = self._again.pop() if self._again else next(self._lines)
-        self.record.append(line)
-        return line
-
-    def rewind(self) -> None:
-        self._again += reversed(self.record[1:])
-        self.record = []
-
-
-def _records(lines: Iterator[str], dialect: Dialect, first_line: int) -> Iterator[tuple[int, list[str] | str]]:
-    """Each record with the line it starts on; a str in place of the cells says why they cannot be read.
-
-    After a stray quote, reading goes on with the line after the one where the broken record starts.
-    """
-    source = _Replay(lines)
-    line = first_line
-    budget = _REPLAYED_LINES
-    while True:
-        reader = _csv_reader(source, dialect)
-        while True:
-            source.record = []
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                size = len(source.record)
-                yield line, _broken(error, line, line + size - 1)
-                budget -= size - 1
-                if budget > 0:
-                    source.rewind()
-                    line += 1
-                else:
-                    line += size
-                break
-            if row:
-                yield line, row
-            line += len(source.record)
-
-
-def _broken(error: csv.Error, first: int, last: int) -> str:
-    if "unexpected end of data" in str(error):
-        return "a quote opens in this line and never closes"
-    if "field limit" in str(error):
-        size = f"{limits.MOST_CELL_CHARACTERS:,} characters"
-        return f"a value begins in this line that is longer than {size}: a quote that never closes?"
-    spread = f" (lines {first} to {last} would be one record)" if last > first else ""
-    return f"a quote stands inside a quoted value{spread}"
-
-
-def _csv_reader(lines: Iterator[str], dialect: Dialect) -> Iterator[list[str]]:
-    if not dialect.quote:
-        return csv.reader(lines, delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE, quotechar=None, strict=True)
-    return csv.reader(
-        lines,
-        delimiter=dialect.delimiter,
-        quotechar=dialect.quote,
-        skipinitialspace=dialect.blank_before_quote,
-        strict=True,
-    )
-
-
-def _lines(body: bytes, offset: int = 0) -> Iterator[str]:
-    """The physical lines, decoded piece by piece; LF, CR and CRLF each end one."""
-    file = io.BytesIO(body)
-    file.seek(offset)
-    return io.TextIOWrapper(file, encoding="utf-8", newline="")
-
-
-@contextmanager
-def _field_limit() -> Iterator[None]:
-    limit = csv.field_size_limit(limits.MOST_CELL_CHARACTERS)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(limit)
-
-
-def find_dialect(head: str, cut: bool, delimiter: str | None, quote: str | None, expect: Collection[str]) -> Dialect:
-    """Choose delimiter and quote by how evenly they divide the head of the file.
-
-    Quotes enclose values here unless set otherwise; read_text looks at the whole file for that.
-    The best delimiter finds the most expected headers in one row; then has the largest share of records with
-    the usual width, counting the first record double; then is the wider; then is the earlier of
-    ``, ; tab |``. None that gives at least two columns in half of the records: one column.
-    """
-    marks = ['"', ""] if quote is None else [quote]
-    best: tuple[tuple[float, ...], str] | None = None
-    for rank, candidate in enumerate([delimiter] if delimiter is not None else DELIMITERS):
-        if candidate not in head:
-            continue
-        for mark in marks:
-            score = _evenness(_head_rows(head, cut, Dialect(candidate, mark)), expect)
-            if score is not None and (best is None or (*score, -rank) > best[0]):
-                best = (*score, -rank), candidate
-    found = best[1] if best else delimiter or ONE_COLUMN
-    blank_before_quote = bool(marks[0]) and _blank_before_quotes(head, found, marks[0])
-    return Dialect(found, marks[0], blank_before_quote)
-
-
-def _head_rows(head: str, cut: bool, dialect: Dialect) -> list[list[str] | str]:
-    """The records of the head, blank ones left out; the last one is, too, where the head was cut in it."""
-    records = [row for _line, row in _records(_lines(head.encode()), dialect, 1)]
-    return [
-        row for row in records[: -1 if cut and len(records) > 1 else None] if isinstance(row, str) or not is_blank(row)
-    ]
-
-
-def _evenness(records: Sequence[list[str] | str], expect: Collection[str]) -> tuple[float, ...] | None:
-    rows = [row for row in records if not isinstance(row, str)]
-    if not rows:
-        return None
-    widths = Counter(map(len, rows))
-    usual = max(widths, key=lambda width: (widths[width], width))
-    share = (widths[usual] + (len(rows[0]) == usual)) / (len(records) + 1)
-    if usual < 2 or share < 0.5:
-        return None
-    return float(find_header(rows, expect).found), round(share, 2), float(usual)
-
-
-def _blank_before_quotes(head: str, delimiter: str, quote: str) -> bool:
-    """Whether a blank at the start of a value always comes before a quote, as in ``"1"; "name"``."""
-    mark, between = re.escape(quote), re.escape(delimiter)
-    bare = re.sub(f"{mark}(?:[^{mark}]|{mark}{mark})*{mark}", "\0", head[:HEAD_CHARACTERS])
-    after_blank = re.findall(f"{between} +(.)", bare, re.DOTALL)
-    return bool(after_blank) and set(after_blank) == {"\0"}
-
-
-def _announced_delimiter(body: bytes) -> tuple[str, int] | None:
-    """The delimiter of a first line ``sep=;``, as Excel writes and honours it, and where the next line starts."""
-    end = body.find(b"\n")
-    if end < 0 or end > 8:
-        return None
-    line = body[:end].rstrip(b"\r").strip(b'"')
-    if len(line) != 5 or line[:4].lower() != b"sep=":
-        return None
-    return line[4:].decode("latin-1"), end + 1
-
-
-def _head(body: bytes) -> tuple[str, bool]:
-    """The first characters of the file in whole lines, and whether the rest was cut off."""
-    if len(body) <= HEAD_CHARACTERS:
-        return body.decode(), False
-    end = body.rfind(b"\n", 0, HEAD_CHARACTERS)
-    if end < 0:
-        end = body.find(b"\n", HEAD_CHARACTERS)
-    return (body.decode(), False) if end < 0 else (body[: end + 1].decode(), True)
 
 
 def _offset_of_line(body: bytes, lines_before: int) -> int:
