@@ -16,6 +16,7 @@ from typing import Final
 import pandas as pd
 
 from catalogsync import captions, fields
+from catalogsync.celltext import CellError, clean_text, is_too_long_mark
 from catalogsync.model import Column
 from catalogsync.patching import Value
 from catalogsync.reader.sheet import ERROR_TEXTS
@@ -211,12 +212,12 @@ def _parsed(text: str, column: Column, *, single: bool = False) -> str | None:
     """A cell's canonical text, as `fields.parse_column` makes it; None where it has a problem."""
     if not text.strip() or (column.empties and captions.folded(text) in column.empties):
         return ""
-    if fields.is_too_long_mark(text):
+    if is_too_long_mark(text):
         return None
     parse = fields.parse_option if single and column.type == "multiselect" else fields.PARSERS.get(column.type)
     try:
-        return parse(text, column) if parse else fields.clean_text(text)
-    except fields.CellError:
+        return parse(text, column) if parse else clean_text(text)
+    except CellError:
         return None
 
 

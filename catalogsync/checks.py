@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from catalogsync import fields, lookalikes, model
+from catalogsync.celltext import quoted
 from catalogsync.elements import Existing
 from catalogsync.errors import Problem, Spot
 from catalogsync.keys import key_text
@@ -59,7 +60,7 @@ def similar_keys(sheet: Sheet, desired: Desired, mapping: model.Mapping) -> Iter
             continue
         spots = [_key_spot(mapping, keys[n], rows[n]) for n in (place, other)]
         texts = [key_text(keys[n]) for n in (place, other)]
-        what = f"the key {fields.quoted(texts[0])} differs from {fields.quoted(texts[1])}"
+        what = f"the key {quoted(texts[0])} differs from {quoted(texts[1])}"
         what = f"{what} in {_address(sheet, spots[1])} only by {lookalikes.difference(texts[1], texts[0])}"
         yield Problem(_address(sheet, spots[0]), what, "one product that was typed twice?", tuple(spots))
 
@@ -86,7 +87,7 @@ def similar_elements(
             texts = [key_text(text) for text in (other, str(key))]
             is_alike = lookalikes.folded([texts[0]]) == lookalikes.folded([texts[1]])
             by = lookalikes.difference(texts[0], texts[1]) if is_alike else "zeros in front"
-            what = f"the key {fields.quoted(texts[1])} is new; that of element {ids[other]}, {fields.quoted(texts[0])},"
+            what = f"the key {quoted(texts[1])} is new; that of element {ids[other]}, {quoted(texts[0])},"
             hint = "the same product? Give the row the element's key, or the element the row's"
             yield Problem(_address(sheet, spot), f"{what} differs only by {by}", hint, (spot,))
 
@@ -147,11 +148,9 @@ def without_lost_zeros(
             continue
         bad[place] = True
         meant |= dict.fromkeys(longer)
-        told = " and ".join(
-            f"element {ids[other]} has {fields.quoted(key_text(other))}" for other in longer[:_SHOWN_IDS]
-        )
+        told = " and ".join(f"element {ids[other]} has {quoted(key_text(other))}" for other in longer[:_SHOWN_IDS])
         spot = _key_spot(mapping, key, row)
-        what = f"no element has the key {fields.quoted(key_text(key))}, but {told}: zeros in front were lost"
+        what = f"no element has the key {quoted(key_text(key))}, but {told}: zeros in front were lost"
         hint = "format the column as text, or take it from the source again; the product would be added twice"
         problems.append(Problem(_address(sheet, spot), what, hint, (spot,)))
     return wanted[~bad], problems, pd.Index(list(meant), dtype="str")
@@ -174,7 +173,7 @@ def lost_zeros(sheet: Sheet, wanted: pd.DataFrame, existing: pd.DataFrame, mappi
         row_numbers = wanted["row"].iloc[rows[differs]].to_numpy()[lost.to_numpy(bool)]
         for our, their, row in zip(ours[lost], theirs[lost], row_numbers, strict=True):
             spot = Spot(int(row), column.position)
-            what = f"{fields.quoted(our)} is {fields.quoted(their)} in the catalog: zeros in front were lost"
+            what = f"{quoted(our)} is {quoted(their)} in the catalog: zeros in front were lost"
             yield Problem(_address(sheet, spot), what, "format the column as text, or take it from the source", (spot,))
 
 
@@ -203,8 +202,8 @@ def _told(sheet: Sheet, column: model.Column, places: NDArray[np.intp], texts: l
 
 def _garbled(text: str) -> tuple[str, str]:
     if lookalikes.LOST in text:
-        return f"{fields.quoted(text)} lost a letter before (�)", "take the text from the source again"
+        return f"{quoted(text)} lost a letter before (�)", "take the text from the source again"
     if mended := lookalikes.mended(text):
-        what = f"{fields.quoted(text)} was read in a wrong encoding"
-        return what, f"it may be {fields.quoted(mended)}; save the sheet again as UTF-8, from the source"
+        what = f"{quoted(text)} was read in a wrong encoding"
+        return what, f"it may be {quoted(mended)}; save the sheet again as UTF-8, from the source"
     return "", ""

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from catalogsync import captions, fields, model
+from catalogsync.celltext import quoted
 from catalogsync.errors import Problem
 from catalogsync.model import Column, Update
 
@@ -61,7 +62,7 @@ class _Pairs:
         """One row's old and new value with its address."""
         old, new = (fields.show(str(values.iloc[place]), self.column) for values in (self.held, self.wanted))
         if self.column.type not in fields.NUMBER_TYPES:
-            old, new = fields.quoted(old), fields.quoted(new)
+            old, new = quoted(old), quoted(new)
         return f"{self.address(int(self.rows[place]))}: {old} → {new}"
 
 
@@ -239,7 +240,7 @@ def emptied(
         filled_count = int((existing[column.key].iloc[places[places >= 0]] != "").sum())
         if len(lost) <= _EMPTIED_SHARE * filled_count:
             continue
-        old = fields.quoted(fields.show(lost[0].before[column.key], column))
+        old = quoted(fields.show(lost[0].before[column.key], column))
         share = len(lost) / filled_count
         yield Problem(
             f"guard {column.header}",
@@ -261,7 +262,7 @@ def free_texts(desired: pd.DataFrame, mapping: model.Mapping) -> Iterator[Proble
         )
         if len(new) < _LEAST_NEW_OPTIONS or len(new) < _NEW_OPTIONS_SHARE * row_count:
             continue
-        examples = ", ".join(fields.quoted(captions.caption_of(each)) for each in list(new)[:3])
+        examples = ", ".join(quoted(captions.caption_of(each)) for each in list(new)[:3])
         yield Problem(
             f"guard {column.header}",
             f"{len(new)} new options for {row_count} filled rows, the limit is {_NEW_OPTIONS_SHARE:.0%};"

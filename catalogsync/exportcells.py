@@ -15,7 +15,9 @@ from typing import Any
 import pandas as pd
 
 from catalogsync import fields
+from catalogsync.celltext import is_too_long_mark, too_long_mark, unread_mark
 from catalogsync.model import Column
+from catalogsync.moments import as_date
 from catalogsync.reader.sheet import ERROR_TEXTS
 from catalogsync.reader.textmark import with_text_mark
 
@@ -57,8 +59,8 @@ def cell_text(canonical: str, column: Column) -> str:
 
 def _fitting(text: str) -> str:
     if len(text) > MOST_CHARACTERS // 2 and len(text.encode("utf-16-le")) // 2 > MOST_CHARACTERS:  # as Excel counts
-        return fields.too_long_mark(len(text))
-    return fields.unread_mark(text) if _NOT_HELD.search(text) else text
+        return too_long_mark(len(text))
+    return unread_mark(text) if _NOT_HELD.search(text) else text
 
 
 def for_csv(texts: Sequence[str], column: Column) -> Sequence[str]:
@@ -106,7 +108,7 @@ def cell_writer(column: Column) -> CellWriter:
             sheet.write_string(row, place, text)
 
     def date(sheet: Any, row: int, place: int, text: str) -> None:
-        day = fields.as_date(text)
+        day = as_date(text)
         if day is not None and day.year >= 1900:
             sheet.write_datetime(row, place, day)
         else:
@@ -142,6 +144,6 @@ def option_texts(column: Column) -> list[str]:
         return []
     told = [fields.show_exactly(str(option), column, ERROR_TEXTS) for option in column.field.enums]
     return [
-        text if len(text) <= MOST_CHARACTERS and not fields.is_too_long_mark(text) else str(option)
+        text if len(text) <= MOST_CHARACTERS and not is_too_long_mark(text) else str(option)
         for text, option in zip(told, column.field.enums, strict=True)
     ]

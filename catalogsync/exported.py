@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from catalogsync import exportcells, fields, lookalikes, model
+from catalogsync import exportcells, lookalikes, model
 from catalogsync.base import Base
 from catalogsync.base import texts as text_array
 from catalogsync.carried import Carried, DamagedValues, values_in
+from catalogsync.celltext import is_too_long_mark
 from catalogsync.errors import Problem, Spot
 from catalogsync.keys import row_keys
 from catalogsync.reader import Sheet
@@ -204,7 +205,7 @@ def with_held_texts(
     for column in mapping.columns:
         texts = desired[column.key]
         marked = np.flatnonzero(texts.str.startswith("[").to_numpy(bool))
-        marked = marked[[fields.is_too_long_mark(text) for text in texts.iloc[marked]]]
+        marked = marked[[is_too_long_mark(text) for text in texts.iloc[marked]]]
         if not len(marked):
             continue
         held = existing[column.key].reindex(desired.index[marked], fill_value="")

@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from catalogsync import captions, fields
+from catalogsync.celltext import CellError, quoted
 from catalogsync.errors import Problem, UserError
 from catalogsync.model import Column
 
@@ -55,8 +56,8 @@ def parse_conditions(texts: Sequence[str], columns: Sequence[Column]) -> tuple[C
     for text in texts:
         try:
             made.append(_parsed(text, columns))
-        except fields.CellError as error:
-            problems.append(Problem(f"--where {fields.quoted(text)}", error.what, error.hint))
+        except CellError as error:
+            problems.append(Problem(f"--where {quoted(text)}", error.what, error.hint))
     if problems:
         raise UserError("the export cannot be limited so", problems)
     return tuple(made)
@@ -74,22 +75,22 @@ def _parsed(text: str, columns: Sequence[Column]) -> Condition:
     column, rest = _column_of(text, columns)
     found = _REST.fullmatch(rest)
     if found is None:
-        raise fields.CellError("has no comparison", f'write it as in "{column.header} = …": {", ".join(OPERATORS)}')
+        raise CellError("has no comparison", f'write it as in "{column.header} = …": {", ".join(OPERATORS)}')
     sign, value = found[1].replace("==", "="), found[2].strip()
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = value[1:-1]
     if sign == CONTAINS:
         if not value:
-            raise fields.CellError("does not say what is contained")
+            raise CellError("does not say what is contained")
         return Condition(column, sign, captions.folded(value), text)
     if sign in _ORDER and column.type in _UNORDERED:
-        raise fields.CellError(f"“{column.header}” has no order", "compare it by =, != or contains")
+        raise CellError(f"“{column.header}” has no order", "compare it by =, != or contains")
     plain = dataclasses.replace(column, unknown="error", empties=frozenset())
     parsed, errors = fields.parse_column(pd.Series([value], dtype="str"), plain)
     if errors:
         raise next(iter(errors.values()))
     if sign in _ORDER and not parsed.iat[0]:
-        raise fields.CellError("does not say what it is compared to")
+        raise CellError("does not say what it is compared to")
     return Condition(column, sign, str(parsed.iat[0]), text)
 
 
@@ -106,8 +107,8 @@ def _column_of(text: str, columns: Sequence[Column]) -> tuple[Column, str]:
     if name in headings:
         return columns[headings.index(name)], stripped[len(name) :]
     near = captions.near(name, headings)
-    hint = f"did you mean {fields.quoted(near)}?" if near else f"columns: {', '.join(headings)}"
-    raise fields.CellError(f"there is no column {fields.quoted(name)}", hint)
+    hint = f"did you mean {quoted(near)}?" if near else f"columns: {', '.join(headings)}"
+    raise CellError(f"there is no column {quoted(name)}", hint)
 
 
 def _fulfilled(texts: pd.Series, condition: Condition) -> Bools:

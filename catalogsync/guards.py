@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from catalogsync import columnguards, fields, model
+from catalogsync import columnguards, model
+from catalogsync.celltext import quoted
 from catalogsync.errors import Problem
 from catalogsync.model import Ceiling, Change, Update
 from catalogsync.plan import Plan
@@ -154,7 +155,7 @@ def _unmatched(
     hint = f"{columnguards.PAST}, or another `guards: {{matched: …}}`"
     unknown = seen[~is_matched]
     if len(unknown):
-        what += f"; e.g. {fields.quoted(unknown[0])} in the sheet, {fields.quoted(held[0])} in the catalog"
+        what += f"; e.g. {quoted(unknown[0])} in the sheet, {quoted(held[0])} in the catalog"
         hint = f"{_likely_cause(unknown, held)} {hint}"
     yield Problem("guard matched", what, hint)
 

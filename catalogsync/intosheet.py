@@ -43,6 +43,7 @@ from catalogsync.api.client import Client
 from catalogsync.base import Base
 from catalogsync.bookparts import Tab
 from catalogsync.carried import lines_again
+from catalogsync.celltext import is_too_long_mark, quoted
 from catalogsync.elements import existing_table, wanted_columns
 from catalogsync.errors import Problem, SheetError, UserError
 from catalogsync.exportcells import MOST_CHARACTERS
@@ -159,7 +160,7 @@ def take_into(
     if sheet.facts.get("type") != XLSX:
         raise SheetError(
             f"{path.name} is no .xlsx workbook, and nothing else is patched. Save it as .xlsx, or write a new file: "
-            f"catalogsync export {fields.quoted(catalog_name)} FILE.xlsx"
+            f"catalogsync export {quoted(catalog_name)} FILE.xlsx"
         )
     catalog = client.catalog(catalog_name)
     _refuse_other_catalog(file, catalog, client)
@@ -297,7 +298,7 @@ class _Work:
     @staticmethod
     def _is_marked(each: Difference) -> bool:
         """Whether a cell holds the mark of a text that is too long for it, and still is."""
-        return fields.is_too_long_mark(each.sheet) and excel_length(each.crm) > MOST_CHARACTERS
+        return is_too_long_mark(each.sheet) and excel_length(each.crm) > MOST_CHARACTERS
 
     def _stand_for_empty(self, wanted: pd.DataFrame, place_of: Mapping[int, int]) -> pd.DataFrame:
         places = [place_of[row] for row in wanted["row"].tolist()]
@@ -408,7 +409,7 @@ class _Work:
             at = places.get(each.row)
             said = None if at is None else str(rows[each.column.key].iat[at])
             if said != each.target:
-                told = "could not be read" if said is None else f"would be read as {fields.quoted(said)}"
+                told = "could not be read" if said is None else f"would be read as {quoted(said)}"
                 yield Problem(before.address(place_of[each.row], each.column.position), told)
 
     def _backup(self, target: Path) -> Path:

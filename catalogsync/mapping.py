@@ -15,6 +15,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from catalogsync import captions, fields, model
+from catalogsync.celltext import CellError, clean_text, quoted
 from catalogsync.errors import MappingError, Problem, name_of
 from catalogsync.mappingfile import ColumnSpec, MappingFile
 from catalogsync.reader import column_letter, columns_named
@@ -145,12 +146,10 @@ def _position(file: MappingFile, at: YamlPath, header: str, headers: Sequence[st
     if places:
         letters = ", ".join(column_letter(i) for i in places)
         hint = f"say which: `{header} #1` or `column {column_letter(places[0])}`"
-        problems.append(
-            file.problem(at, f"the sheet has {fields.quoted(header)} {len(places)} times ({letters})", hint)
-        )
+        problems.append(file.problem(at, f"the sheet has {quoted(header)} {len(places)} times ({letters})", hint))
         return -1
     known = [name for name in headers if name]
-    problems.append(file.problem(at, f"the sheet has no column {fields.quoted(header)}", did_you_mean(header, known)))
+    problems.append(file.problem(at, f"the sheet has no column {quoted(header)}", did_you_mean(header, known)))
     return -1
 
 
@@ -167,10 +166,10 @@ def _field(
             return matches[0]
         if matches:
             ids = ", ".join(str(f.id) for f in matches)
-            problems.append(file.problem(at, f"{fields.quoted(wanted)} names several fields: {ids}", "use the id"))
+            problems.append(file.problem(at, f"{quoted(wanted)} names several fields: {ids}", "use the id"))
             return None
     known = [model.NAME, *(f.code for f in schema.fields if f.code), *(f.name for f in schema.fields)]
-    what = f"catalog {schema.catalog_id} ({schema.catalog_name}) has no field {fields.quoted(wanted)}"
+    what = f"catalog {schema.catalog_id} ({schema.catalog_name}) has no field {quoted(wanted)}"
     problems.append(file.problem((*at, "field"), what, did_you_mean(wanted, known)))
     return None
 
@@ -191,7 +190,7 @@ def _wrong_zone(file: MappingFile, name: str, at: YamlPath = ()) -> Iterator[Pro
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        what = f"{fields.quoted(name)} is not a time zone" if name else "the account does not name its time zone"
+        what = f"{quoted(name)} is not a time zone" if name else "the account does not name its time zone"
         yield file.problem(("timezone",) if file.timezone else at, what, "set `timezone: Europe/Riga`")
 
 
@@ -207,7 +206,7 @@ def _moves_percent(
         limit = model.Limit.parse(spec.moves)
         if limit.is_percent:
             return limit.amount
-    what = f"{fields.quoted(spec.moves)} is not a percentage"
+    what = f"{quoted(spec.moves)} is not a percentage"
     problems.append(file.problem((*at, "moves"), what, "30%, or any for no limit"))
     return None
 
@@ -235,16 +234,12 @@ def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: Column
         if kind and name in given and not is_fit:
             yield file.problem((*at, name), f"`{name}` does not apply to a field of type {kind}")
     if kind in fields.SUBTYPES and spec.subtype not in fields.SUBTYPES[kind]:
-        what = (
-            f"{fields.quoted(spec.subtype)} is not a subtype of {kind}"
-            if spec.subtype
-            else f"a {kind} needs `subtype:`"
-        )
+        what = f"{quoted(spec.subtype)} is not a subtype of {kind}" if spec.subtype else f"a {kind} needs `subtype:`"
         yield file.problem((*at, "subtype"), what, f"one of {', '.join(fields.SUBTYPES[kind])}")
     for layout in spec.format:
         if (kind in fields.DATE_TYPES or not kind) and not _is_date_layout(layout):
             hint = "as in `%d/%m/%Y` or `%Y-%m-%d %H:%M`"
-            yield file.problem((*at, "format"), f"{fields.quoted(layout)} is not a way to write a date", hint)
+            yield file.problem((*at, "format"), f"{quoted(layout)} is not a way to write a date", hint)
     if column.field is None and spec.blank == "clear":
         yield file.problem((*at, "blank"), "a name cannot be cleared")
     if spec.unknown == "add" and kind == "category":
@@ -254,7 +249,7 @@ def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: Column
         what = "`multi: remove` takes options away: there is none to add"
         yield file.problem((*at, "unknown"), what, "`unknown: skip` passes over labels that are no options")
     if column.currency and column.currency not in fields.CURRENCIES.values():
-        yield file.problem((*at, "currency"), f"{fields.quoted(spec.currency)} is not a known currency", "EUR, USD, …")
+        yield file.problem((*at, "currency"), f"{quoted(spec.currency)} is not a known currency", "EUR, USD, …")
 
 
 def _is_date_layout(layout: str) -> bool:
@@ -276,7 +271,7 @@ def _labels(
     for label, target in spec.enums.items() if column.type else ():
         try:
             yield label.strip(), fields.option_text(target, column)
-        except fields.CellError as error:
+        except CellError as error:
             problems.append(file.problem((*at, "enums", label), error.what, fields.hint_for(error, column)))
 
 
@@ -288,15 +283,15 @@ def _key_column(
     if column is None:
         if header not in file.columns and header not in file.left_out:
             hint = did_you_mean(header, list(file.columns))
-            problems.append(file.problem(("key",), f"the key {fields.quoted(part)} is not one of `columns:`", hint))
+            problems.append(file.problem(("key",), f"the key {quoted(part)} is not one of `columns:`", hint))
         return None
     if column.type in {"multiselect", "items", "checkbox"}:
         problems.append(file.problem(("key",), f"a {column.type} field cannot identify a product"))
     if column.unknown == "add":
-        what = f"a product is looked for by its key {fields.quoted(header)}, and a new option has no product yet"
+        what = f"a product is looked for by its key {quoted(header)}, and a new option has no product yet"
         problems.append(file.problem(("columns", header, "unknown"), what, "leave `unknown:` out for a key"))
     if column.owner == "crm":
-        what = f"the key {fields.quoted(header)} is never sent (`owner: crm`): every run would add the products again"
+        what = f"the key {quoted(header)} is never sent (`owner: crm`): every run would add the products again"
         problems.append(file.problem(("columns", header, "owner"), what, "leave `owner:` out for a key"))
     return column
 
@@ -306,7 +301,7 @@ def _repeated_targets(file: MappingFile, found: dict[str, model.Column]) -> Iter
     for header, column in found.items():
         if column.key in first:
             target = column.field.name if column.field and not column.type else column.key
-            what = f"{fields.quoted(first[column.key])} and {fields.quoted(header)} both fill {target}"
+            what = f"{quoted(first[column.key])} and {quoted(header)} both fill {target}"
             yield file.problem(("columns", header), what)
         first.setdefault(column.key, header)
 
@@ -320,18 +315,18 @@ def _missing_values(
         if column is None and tidy_header(header) in (*file.columns, *file.left_out):
             continue  # told already
         if column is None:
-            problems.append(file.problem(at, f"{fields.quoted(header)} is not one of `columns:`"))
+            problems.append(file.problem(at, f"{quoted(header)} is not one of `columns:`"))
             continue
         if column.owner == "crm":
-            problems.append(file.problem(at, f"{fields.quoted(header)} has `owner: crm` and is never sent"))
+            problems.append(file.problem(at, f"{quoted(header)} has `owner: crm` and is never sent"))
             continue
         if column.unknown != "error":  # this is no cell of a sheet: a label that names no option is a mistake
             column = dataclasses.replace(column, unknown="error")
         try:
             parse = fields.PARSERS.get(column.type)
             empty = "0" if column.type == "checkbox" else ""
-            yield column.key, (parse(text, column) if parse else fields.clean_text(text)) if text else empty
-        except fields.CellError as error:
+            yield column.key, (parse(text, column) if parse else clean_text(text)) if text else empty
+        except CellError as error:
             problems.append(file.problem(at, error.what, fields.hint_for(error, column)))
 
 
@@ -347,5 +342,5 @@ def _limits(
             yield name, kind.parse(text)
         except ValueError:
             problems.append(
-                file.problem(("guards", name), f"{fields.quoted(text)} is not a count or a percentage", "50 or 10%")
+                file.problem(("guards", name), f"{quoted(text)} is not a count or a percentage", "50 or 10%")
             )

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from catalogsync import fields, model
+from catalogsync import model
+from catalogsync.celltext import quoted
 from catalogsync.errors import MappingError, Problem
 from catalogsync.reader import Fill, Hidden, ReadOptions, is_place, parse_header_rows
 from catalogsync.reader.sheet import tidy_header
@@ -117,7 +118,7 @@ class ReadSpec(_Strict):
         try:
             return parse_header_rows(value)
         except ValueError:
-            what = f"{fields.quoted(value)} is not the header's row: one as in 3, two or three as in 5-6, or none"
+            what = f"{quoted(value)} is not the header's row: one as in 3, two or three as in 5-6, or none"
             raise ValueError(what) from None
 
     @field_validator("needs", mode="before")

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pandas as pd
 
 from catalogsync import captions, fields
+from catalogsync.celltext import quoted
 from catalogsync.errors import Problem
 from catalogsync.model import Add, AddedOptions, AddOptions, Change, Column, Delete, Schema
 from catalogsync.plan import Plan, Shown
@@ -56,15 +57,15 @@ def look_alikes(
         for caption, row in list(rows.items())[:_MOST_COMPARED]:
             meant = fields.near_option(caption, by_key[key])
             if meant:
-                what = f"{fields.quoted(caption)} becomes a new option"
+                what = f"{quoted(caption)} becomes a new option"
                 where = f"{address(row)} ({by_key[key].header})"
-                yield Problem(where, what, f"did you mean {fields.quoted(meant)}?")
+                yield Problem(where, what, f"did you mean {quoted(meant)}?")
 
 
 def told(options: Sequence[AddOptions], columns: Mapping[str, Shown]) -> list[Problem]:
     """The options to be added as a person reads them, a line per field."""
     return [
-        Problem(columns[key].title if key in columns else key, ", ".join(map(fields.quoted, each.captions)))
+        Problem(columns[key].title if key in columns else key, ", ".join(map(quoted, each.captions)))
         for each in options
         for key in (str(each.field_id),)
     ]

@@ -19,8 +19,8 @@ from catalogsync.api import v4_options
 from catalogsync.api.client import Client
 from catalogsync.api.v4_options import Option
 from catalogsync.budget import Purse, spending
+from catalogsync.celltext import quoted
 from catalogsync.errors import ApiError, CatalogSyncError, InDoubt, Problem, StalePlan, Stopped, UnexpectedAnswer
-from catalogsync.fields import quoted
 from catalogsync.journal import Journal
 from catalogsync.model import AddedOptions, AddOptions
 from catalogsync.plan import Plan

@@ -9,6 +9,7 @@ import pandas as pd
 from catalogsync import base as bases
 from catalogsync import checks, fields, tables, threeway
 from catalogsync.base import Base
+from catalogsync.celltext import quoted
 from catalogsync.elements import Existing
 from catalogsync.errors import Problem, Spot, name_of
 from catalogsync.keys import key_text
@@ -80,7 +81,7 @@ def rekeyed(met: threeway.Met, desired: tables.Desired, address: Callable[[int],
     return [
         Problem(
             address(int(rows[key])),
-            f"element {id_} had the key {fields.quoted(key_text(str(key)))}, now it has none of its own",
+            f"element {id_} had the key {quoted(key_text(str(key)))}, now it has none of its own",
             "it is not touched, and no other is added; give it its key in the catalog, or delete it there",
             (Spot(int(rows[key])),),
         )
@@ -91,7 +92,7 @@ def rekeyed(met: threeway.Met, desired: tables.Desired, address: Callable[[int],
 def _stored_words(difference: Difference) -> str:
     if difference.kind == "cut":
         return f"the first {len(difference.stored)} of {len(difference.sent)} characters"
-    return fields.quoted(difference.stored)
+    return quoted(difference.stored)
 
 
 def unknown_types(mapping: Mapping) -> Iterable[str]:
@@ -104,7 +105,7 @@ def shared_elsewhere(existing: Existing, desired: tables.Desired) -> Iterable[Pr
     """Keys that several elements hold and no row asks for: nothing is done, but a person should know."""
     for key, ids in existing.shared.items():
         if key not in desired.seen or key in desired.untouched:
-            what = f"{len(ids)} elements hold the key {fields.quoted(key_text(key))}: {', '.join(map(str, ids))}"
+            what = f"{len(ids)} elements hold the key {quoted(key_text(key))}: {', '.join(map(str, ids))}"
             yield Problem("", what, "none is touched")
 
 

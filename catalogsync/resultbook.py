@@ -18,7 +18,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from catalogsync import fields, newoptions
+from catalogsync import newoptions
+from catalogsync.celltext import too_long_mark
 from catalogsync.errors import CatalogSyncError, GuardRefused, UserError
 from catalogsync.mappingfile import load_mapping
 from catalogsync.model import Change
@@ -288,7 +289,7 @@ def _as_read(text: str) -> str:
     fits = (
         len(text) <= _MOST_CHARACTERS // 2 or len(text.encode("utf-16-le")) // 2 <= _MOST_CHARACTERS
     )  # as Excel counts
-    return text if fits else fields.too_long_mark(len(text))
+    return text if fits else too_long_mark(len(text))
 
 
 def _by_column(notes: list[Note], width: int) -> dict[int, str]:

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from catalogsync import exported, fields, model
 from catalogsync.carried import Carried
+from catalogsync.celltext import CellError, is_too_long_mark, quoted
 from catalogsync.elements import Existing
 from catalogsync.errors import Problem, SheetError, Spot
 from catalogsync.exported import ExportedColumn
 from catalogsync.keys import alternative_keys, key_text, row_keys
+from catalogsync.moments import is_second_time
 from catalogsync.reader import Sheet
 
 Bools = NDArray[np.bool_]
@@ -75,9 +77,7 @@ class _Rows:
     exported: dict[str, ExportedColumn]
     dropped_rows: int = 0
 
-    def reject(
-        self, bad: Bools, column: model.Column, tell: Callable[[str], fields.CellError], *, is_key: bool
-    ) -> None:
+    def reject(self, bad: Bools, column: model.Column, tell: Callable[[str], CellError], *, is_key: bool) -> None:
         """Reject rows for what stands in one column; a key that cannot be read counts as unreadable."""
         self.rejected += self._problems(bad, column, tell)
         self.good &= ~bad
@@ -89,13 +89,11 @@ class _Rows:
         self.dropped_rows += int((some & self.good).sum())
         self.good &= ~some
 
-    def warn(self, odd: Bools, column: model.Column, tell: Callable[[str], fields.CellError]) -> None:
+    def warn(self, odd: Bools, column: model.Column, tell: Callable[[str], CellError]) -> None:
         """Note what is odd in a column without rejecting the rows."""
         self.warnings += self._problems(odd, column, tell)
 
-    def _problems(
-        self, mask: Bools, column: model.Column, tell: Callable[[str], fields.CellError]
-    ) -> Iterator[Problem]:
+    def _problems(self, mask: Bools, column: model.Column, tell: Callable[[str], CellError]) -> Iterator[Problem]:
         places = np.flatnonzero(mask)
         for position, text in zip(places.tolist(), _texts(self.sheet.cells[column.position], places), strict=True):
             error = tell(text)
@@ -221,7 +219,7 @@ def _read_column(rows: _Rows, column: model.Column, *, is_key: bool) -> pd.Serie
         values = values.where(~is_same, exported.values)
     if column.blank == "error":
         blank = (values == "").to_numpy(bool) & ~unread & ~is_same
-        rows.reject(blank, column, lambda _: fields.CellError("is empty", "`blank: error` refuses that"), is_key=is_key)
+        rows.reject(blank, column, lambda _: CellError("is empty", "`blank: error` refuses that"), is_key=is_key)
     if column.type not in fields.PARSERS:
         damaged = _matches(cells, fields.DAMAGED_CODE) & ~is_same
         if is_key:
@@ -230,16 +228,16 @@ def _read_column(rows: _Rows, column: model.Column, *, is_key: bool) -> pd.Serie
             rows.warn(damaged, column, _damaged)
     if is_key:
         marked = values.str.startswith("[").to_numpy(bool, copy=True)
-        marked[marked] = [fields.is_too_long_mark(text) for text in values[marked]]
-        rows.reject(marked, column, lambda _: fields.CellError("the export could not write the key"), is_key=True)
+        marked[marked] = [is_too_long_mark(text) for text in values[marked]]
+        rows.reject(marked, column, lambda _: CellError("the export could not write the key"), is_key=True)
     if column.type == "checkbox" and column.blank == "clear":
         values = values.where(values != "", "0")
     return values
 
 
-def _damaged(text: str) -> fields.CellError:
-    what = f"{fields.quoted(text)} looks like a code that Excel shortened"
-    return fields.CellError(what, "its last digits are lost; take it from the source again, as text")
+def _damaged(text: str) -> CellError:
+    what = f"{quoted(text)} looks like a code that Excel shortened"
+    return CellError(what, "its last digits are lost; take it from the source again, as text")
 
 
 def mixed_currencies(sheet: Sheet, mapping: model.Mapping) -> list[Problem]:
@@ -265,7 +263,7 @@ def _reject_keyless(rows: _Rows, mapping: model.Mapping, keys: pd.Series, untouc
     rows.pass_over(keyless & untouched)
     keyless = keyless & ~untouched
     headers = " or ".join(" + ".join(column.header for column in entry) for entry in mapping.keys)
-    tell = fields.CellError("the key is empty", f"a product is identified by {headers}")
+    tell = CellError("the key is empty", f"a product is identified by {headers}")
     rows.reject(keyless & rows.readable, mapping.keys[0][0], lambda _: tell, is_key=True)
     rows.readable &= ~keyless
     rows.good &= ~keyless
@@ -287,8 +285,8 @@ def _reject_crossed(rows: _Rows, mapping: model.Mapping, keys: pd.Series, altern
         rows.reject(both, mapping.keys[rank][0], _crossed, is_key=False)
 
 
-def _crossed(text: str) -> fields.CellError:
-    return fields.CellError("another row means the same product by another key", "none of them is taken")
+def _crossed(text: str) -> CellError:
+    return CellError("another row means the same product by another key", "none of them is taken")
 
 
 def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series, untouched: Bools) -> None:
@@ -311,7 +309,7 @@ def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series, untouc
         for position, key in zip(found.tolist(), _texts(keys, found), strict=True):
             places.setdefault(key, []).append(position)
         for key, positions in places.items():
-            what = f"the key {fields.quoted(key_text(key))} stands in {len(positions)} rows"
+            what = f"the key {quoted(key_text(key))} stands in {len(positions)} rows"
             others = _all_places(rows.sheet, positions[1:], column)
             hint = f"also {others}; none is taken; `duplicates: first` or `last` takes one"
             spots = tuple(rows.spot(position, column) for position in positions)
@@ -319,7 +317,7 @@ def _reject_repeats(rows: _Rows, mapping: model.Mapping, keys: pd.Series, untouc
         rows.good &= ~repeated
         return
     dropped = (counted.duplicated(keep=mapping.duplicates) & (counted != "")).to_numpy(bool) & rows.readable
-    tell = fields.CellError(TAKEN, f"`duplicates: {mapping.duplicates}`")
+    tell = CellError(TAKEN, f"`duplicates: {mapping.duplicates}`")
     rows.warn(dropped, column, lambda _: tell)
     rows.pass_over(dropped)
 
@@ -370,7 +368,7 @@ def without_second_times(
     problems = []
     for column in mapping.columns:
         if column.type == "date_time":
-            second = desired[column.key].map(lambda text: fields.is_second_time(text, timezone)).to_numpy(bool)
+            second = desired[column.key].map(lambda text: is_second_time(text, timezone)).to_numpy(bool)
             what = f"{column.header} is in the second of an hour that clocks repeat, which API v2 cannot store"
             rows = desired["row"][second].tolist()
             problems += [Problem(source(row), what, spots=(Spot(row, column.position),)) for row in rows]
@@ -393,7 +391,7 @@ def without_shared(
         ids = ", ".join(map(str, existing.shared[key]))
         several = len(existing.shared[key]) > 1
         what = f"{len(existing.shared[key])} elements hold" if several else "another row means the element of"
-        what = f"{what} the key {fields.quoted(key_text(key))}: {ids}"
+        what = f"{what} the key {quoted(key_text(key))}: {ids}"
         hint = "none is touched; leave one of them in the catalog"
         problems.append(Problem(source(int(row)), what, hint, (Spot(int(row)),)))
     return desired.table[~shared], problems

@@ -16,6 +16,7 @@ import pandas as pd
 
 from catalogsync import fields
 from catalogsync.api.client import Client
+from catalogsync.celltext import quoted
 from catalogsync.elements import all_columns
 from catalogsync.errors import Problem
 from catalogsync.forecasting import forecast_of
@@ -165,7 +166,7 @@ def _staying(operations: Sequence[OptionsOperation], now: _Now) -> Iterator[str]
         if added is None or key not in now.shown:
             continue
         ours = [caption for caption in operation.options.captions if caption not in added.adopted]
-        names = [fields.quoted(c) for c in ours if not _gone_options(key, str(added.ids[c]), now.schema)]
+        names = [quoted(c) for c in ours if not _gone_options(key, str(added.ids[c]), now.schema)]
         if names:
             yield f"options that the run added stay: {now.title(key)} {', '.join(names)}"
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import strategies as st
 
 from catalogsync import fields
+from catalogsync.celltext import clean_text, is_too_long_mark
 from catalogsync.model import Column, Field
 from catalogsync.reader.sheet import ERROR_TEXTS
 from tests.builders import ZONE
@@ -40,7 +41,7 @@ texts = st.one_of(
     st.sampled_from(AWKWARD),
     st.builds("{}{}".format, st.sampled_from(["=", "+", "-", "@", "'", "#", " ", "\n"]), _ANY),
     _ANY,
-).map(fields.clean_text)
+).map(clean_text)
 """Text as a client reads it: outer blanks gone, line ends as one character."""
 
 NUMBERS = ("0", "-0.5", "80", "0.1", "0.30000000000000004", "123456789012345678901234.5", "-1", "1e-7")
@@ -131,7 +132,7 @@ def is_key(text: str) -> bool:
     like a total, which a text file has no ids to tell from a product.
     """
     is_plain = re.fullmatch(rf"{fields.DAMAGED_CODE}|Total|Итого", text) is None
-    return bool(text) and is_plain and is_told(text, Column("", None)) and not fields.is_too_long_mark(text)
+    return bool(text) and is_plain and is_told(text, Column("", None)) and not is_too_long_mark(text)
 
 
 def rows_of(columns: tuple[Column, ...], *, least: int = 1, most: int = 20) -> st.SearchStrategy[list[tuple[str, ...]]]:
@@ -153,7 +154,7 @@ def samples_of(column: Column) -> list[str]:
     if column.type == "items":
         return [fields.canonical_items([{"description": text, "quantity": 2}]) for text in AWKWARD]
     known = {"checkbox": ["0", "1"], "date_time": [str(at) for at in MOMENTS], "date": [*DAYS], "birthday": [*DAYS]}
-    return known.get(column.type, [fields.clean_text(text) for text in (*AWKWARD, LONG)])
+    return known.get(column.type, [clean_text(text) for text in (*AWKWARD, LONG)])
 
 
 def samples(columns: tuple[Column, ...]) -> list[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogsync import captions, fields
-from catalogsync.fields import CellError
+from catalogsync.celltext import CellError
 from tests.builders import column
 
 words = st.text(max_size=12)

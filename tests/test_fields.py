@@ -13,8 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from catalogsync import captions, fields
-from catalogsync.fields import CellError
+from catalogsync.celltext import CellError, clean_text, is_too_long_mark, quoted
 from catalogsync.model import Column, Field
+from catalogsync.moments import as_date, is_second_time
 from tests.builders import column
 
 
@@ -140,13 +141,13 @@ def test_a_number_as_people_write_it(type_: str, text: str, decimal: str, canoni
     ],
 )
 def test_what_is_no_number_is_refused(text: str, decimal: str) -> None:
-    assert refusal(text, column("numeric", decimal=decimal)) == (f"{fields.quoted(text)} is not a number", "")
+    assert refusal(text, column("numeric", decimal=decimal)) == (f"{quoted(text)} is not a number", "")
 
 
 @pytest.mark.parametrize("text", ["abc", "-", "NaN", "Infinity", "по запиту"])
 def test_a_word_in_a_column_of_numbers_may_mean_no_value(text: str) -> None:
     hint = f'if that means no value: `empty: "{text}"`'
-    assert refusal(text, column("numeric")) == (f"{fields.quoted(text)} is not a number", hint)
+    assert refusal(text, column("numeric")) == (f"{quoted(text)} is not a number", hint)
 
 
 @pytest.mark.parametrize("kind", ["text", "numeric", "date", "checkbox", "select", "multiselect"])
@@ -355,10 +356,10 @@ def test_an_hour_that_clocks_skip_or_repeat_is_refused(text: str) -> None:
 
 
 def test_the_second_of_a_repeated_hour_is_told_from_the_first() -> None:
-    assert fields.is_second_time("1729992600", "Europe/Riga")
-    assert not fields.is_second_time("1729989000", "Europe/Riga")
-    assert not fields.is_second_time("1729992600", "UTC")
-    assert not fields.is_second_time("soon", "Europe/Riga")
+    assert is_second_time("1729992600", "Europe/Riga")
+    assert not is_second_time("1729989000", "Europe/Riga")
+    assert not is_second_time("1729992600", "UTC")
+    assert not is_second_time("soon", "Europe/Riga")
 
 
 @pytest.mark.parametrize("text", ["0001-01-01 00:00", "9999-12-31T23:59:59-05:00"])
@@ -376,7 +377,7 @@ def test_a_moment_uses_the_mappings_format() -> None:
     ("text", "is_day"), [("2024-02-29", True), ("2024-02-30", False), ("", False), ("soon", False)]
 )
 def test_as_date_knows_days(text: str, is_day: bool) -> None:
-    assert (fields.as_date(text) is not None) is is_day
+    assert (as_date(text) is not None) is is_day
 
 
 # --- options -------------------------------------------------------------------------------------------------
@@ -512,7 +513,7 @@ def test_a_mark_is_no_new_option_whatever_it_tells_of() -> None:
     one = column("multiselect", enums={61: "S,+M,L", 62: "S,+M,L", 63: "61"}, unknown="add")
     mark = fields.show_exactly("61", one)
     assert parse(mark, one) == mark
-    assert fields.is_too_long_mark(mark)
+    assert is_too_long_mark(mark)
     assert (
         parse(fields.show_exactly("99", one), one)
         == '[catalogsync: "99" would not be read back; the catalog keeps its text]'
@@ -550,7 +551,7 @@ def test_an_empty_list_of_items_is_empty() -> None:
 )
 def test_what_is_no_list_of_objects_is_refused(text: str) -> None:
     what, hint = refusal(text, column("items"))
-    assert (what, hint[:2]) == (f"{fields.quoted(text)} is not a JSON list of objects", "[{")
+    assert (what, hint[:2]) == (f"{quoted(text)} is not a JSON list of objects", "[{")
 
 
 # --- columns, messages ---------------------------------------------------------------------------------------
@@ -583,7 +584,7 @@ def test_an_empty_column_stays_a_column_of_text() -> None:
     [("a\n b", '"a b"'), ("x" * 60, f'"{"x" * 60}"'), ("x" * 61, f'"{"x" * 59}…"'), ("", '""')],
 )
 def test_a_cell_is_quoted_on_one_line_and_cut(text: str, told: str) -> None:
-    assert fields.quoted(text) == told
+    assert quoted(text) == told
 
 
 # --- the way back --------------------------------------------------------------------------------------------
@@ -614,7 +615,7 @@ def test_canonical_text_as_people_read_it(type_: str, canonical: str, shown: str
     assert fields.show(canonical, column(type_, enums=COLOURS)) == shown
 
 
-_CLEAN = st.text(st.characters(exclude_categories=["Cs"])).map(fields.clean_text)
+_CLEAN = st.text(st.characters(exclude_categories=["Cs"])).map(clean_text)
 _CAPTION = st.text(st.sampled_from("Ss1;, &a"), min_size=1, max_size=4)
 _ENUMS = st.dictionaries(st.integers(1, 40), _CAPTION, min_size=1, max_size=5)
 _JSON = st.recursive(

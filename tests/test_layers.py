@@ -16,7 +16,8 @@ PACKAGE = Path(catalogsync.__file__).parent
 
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model", "captions"),
-    ("replacing",),
+    ("replacing", "celltext"),
+    ("moments",),
     (
         "base",
         "fields",

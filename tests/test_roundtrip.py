@@ -10,7 +10,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from catalogsync import fields, workbook
+from catalogsync import workbook
+from catalogsync.celltext import is_too_long_mark
 from catalogsync.model import Column
 from catalogsync.reader import read_sheet
 from catalogsync.tables import Desired, desired_table
@@ -48,7 +49,7 @@ def assert_same(made: Desired, columns: tuple[Column, ...], rows: Rows) -> None:
     assert len(came) == len(rows)
     for was, now in zip(rows, came, strict=True):
         for column, before, after in zip(columns, was, now, strict=True):
-            if fields.is_too_long_mark(after):
+            if is_too_long_mark(after):
                 assert not is_told(before, column), (column.header, before)
             else:
                 assert (column.header, after) == (column.header, before)

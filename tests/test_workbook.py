@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from python_calamine import CalamineWorkbook
 
-from catalogsync import fields, workbook
+from catalogsync import workbook
+from catalogsync.celltext import is_too_long_mark
 from catalogsync.errors import UserError
 from catalogsync.model import Column, Field
 from catalogsync.reader import read_sheet
@@ -166,7 +167,7 @@ def test_what_would_not_be_read_back_is_replaced_by_a_mark(
 ) -> None:
     mark = f'[catalogsync: "{told}" would not be read back; the catalog keeps its text]'
     assert _one(tmp_path, column, canonical) == (mark, "s")
-    assert fields.is_too_long_mark(mark)
+    assert is_too_long_mark(mark)
 
 
 def test_a_catalog_without_elements_is_a_row_of_headers(tmp_path: Path) -> None:

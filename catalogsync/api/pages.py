@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalogsync import fields
 from catalogsync.api.dialect import Page
+from catalogsync.celltext import clean_text
 from catalogsync.model import NAME, Catalog, Column, Field
 
 Read = Callable[[Sequence[Any]], Iterable[tuple[str, str]]]
@@ -55,7 +55,7 @@ def page_of(
     }
     several = {id_: reader for id_, reader in readers.items() if not isinstance(reader, One)}
     if NAME in values:
-        values[NAME] = [fields.clean_text(str(item.get("name") or "")) for item in items]
+        values[NAME] = [clean_text(str(item.get("name") or "")) for item in items]
     for place, item in enumerate(items):
         for field_id, wire in entries(item):
             if field_id in ones:  # nearly every value: no pairs are made for it

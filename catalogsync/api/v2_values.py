@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from catalogsync import fields
 from catalogsync.api.pages import One, Read
 from catalogsync.api.wire import as_text, entries_of, is_number, mapping_of
+from catalogsync.celltext import clean_text
 from catalogsync.model import Field
 
 ADDRESS_NUMBERS: Mapping[str, str] = {
@@ -84,7 +85,7 @@ def _read_text(values: Sequence[Any]) -> str:
         value = entry.get("value") if type(entry) is dict and len(entry) == 1 else None
         if type(value) is str and "\r" not in value:
             return value.strip()
-    return "\n".join(fields.clean_text(as_text(_value(entry))) for entry in values)
+    return "\n".join(clean_text(as_text(_value(entry))) for entry in values)
 
 
 def _one_reader(
@@ -215,7 +216,7 @@ def _read_entity(key: str, values: Sequence[Any]) -> Iterator[tuple[str, str]]:
 def _parts(key: str, parts: Mapping[str, Any], known: Sequence[str]) -> Iterator[tuple[str, str]]:
     """A composite field as (column key, text) pairs; what has no column of its own together, as JSON."""
     for name in known:
-        yield f"{key}.{name}", fields.clean_text(as_text(parts.get(name)))
+        yield f"{key}.{name}", clean_text(as_text(parts.get(name)))
     others = {name: value for name, value in parts.items() if name not in known and value not in (None, "")}
     if others:
         yield f"{key}.{fields.OTHER_PARTS}", json.dumps(others, ensure_ascii=False, sort_keys=True, default=str)

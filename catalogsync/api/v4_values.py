@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from catalogsync import fields
 from catalogsync.api.pages import One, Read
 from catalogsync.api.wire import as_text, is_number, mapping_of
+from catalogsync.celltext import clean_text
 from catalogsync.model import Field
 
 ITEM_KEYS = frozenset(
@@ -74,7 +75,7 @@ def reader_of(field: Field, timezone: str) -> One | Read:
     one = _READ_ONE.get(field.type)
     if one is not None:
         return One(lambda values: one(values[0], timezone) if values else None)
-    return One(lambda values: "\n".join(fields.clean_text(as_text(_value(entry))) for entry in values))
+    return One(lambda values: "\n".join(clean_text(as_text(_value(entry))) for entry in values))
 
 
 def _value(entry: Any) -> Any:
@@ -143,7 +144,7 @@ def _parts(key: str, parts: Mapping[str, Any], kind: str) -> Iterator[tuple[str,
     """A composite field as (column key, text) pairs; what has no column of its own together, as JSON."""
     known = fields.SUBTYPES[kind]
     for name in known:
-        yield f"{key}.{name}", fields.clean_text(as_text(parts.get(name)))
+        yield f"{key}.{name}", clean_text(as_text(parts.get(name)))
     others = {name: value for name, value in parts.items() if name not in known and value not in (None, "", [])}
     if others:
         yield f"{key}.{fields.OTHER_PARTS}", json.dumps(others, ensure_ascii=False, sort_keys=True, default=str)

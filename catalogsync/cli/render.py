@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from catalogsync import guards, newoptions
+from catalogsync.celltext import quoted
 from catalogsync.cli import printable
 from catalogsync.errors import Problem
-from catalogsync.fields import quoted
 from catalogsync.grouping import MOST_ALONE, grouped
 from catalogsync.keys import key_text
 from catalogsync.model import AddedOptions, Change, Delete

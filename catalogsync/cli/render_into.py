@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from catalogsync.celltext import quoted
 from catalogsync.cli import printable
 from catalogsync.cli.render import SHOWN_CHANGES, console, print_line, print_problems
 from catalogsync.errors import Problem
-from catalogsync.fields import quoted
 from catalogsync.intosheet import WHY, Taken
 
 _LONGEST = 80

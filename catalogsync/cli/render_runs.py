@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
+from catalogsync.celltext import quoted
 from catalogsync.cli import printable
 from catalogsync.cli.render import (
     MARKS,
@@ -21,7 +22,6 @@ from catalogsync.cli.render import (
     print_table,
 )
 from catalogsync.errors import Problem
-from catalogsync.fields import quoted
 from catalogsync.journal import Operation, OptionsOperation, Run
 from catalogsync.keys import key_text
 from catalogsync.plan import change_record, kind_of

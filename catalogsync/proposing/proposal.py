@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from catalogsync import fields, model
+from catalogsync.celltext import quoted
 from catalogsync.proposing import words
 from catalogsync.proposing.evidence import Evidence, Reading, columns_of, is_empty_word
 from catalogsync.proposing.matching import Match, Scoring, choose
@@ -158,7 +159,7 @@ def _settings(column: Evidence, target: Target, reading: Reading, scoring: Scori
             told = ", ".join(f"{label}: {caption}" for label, caption in list({**learned, **near}.items())[:12])
             asks.append(f"or with `enums: {{{told}}}`?")
     if unread:
-        shown = ", ".join(fields.quoted(text, 30) for text in unread[:3])
+        shown = ", ".join(quoted(text, 30) for text in unread[:3])
         more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
         hint = "rows with these are rejected"
         if kind in fields.OPTION_TYPES:
@@ -300,9 +301,7 @@ def _key_facts(column: Evidence, scoring: Scoring, line: Line) -> str:
     if blank:
         facts.append(f"{blank} rows have none and are rejected")
     if repeated:
-        facts.append(
-            f"{len(repeated)} stand in several rows, such as {fields.quoted(repeated[0], 20)}: those are rejected"
-        )
+        facts.append(f"{len(repeated)} stand in several rows, such as {quoted(repeated[0], 20)}: those are rejected")
     matched = _matched_share(line, column, scoring)
     if matched:
         facts.append(f"{matched:.0%} of the shorter side are found on the other")
@@ -331,7 +330,7 @@ def _needs(lines: Sequence[Line], columns: Sequence[Evidence], key: str) -> tupl
         odd = _oddness(filled, without, key_column)
         if count >= 2 and odd >= 0.8:
             return (line.address,), []
-        told = f"{count} rows have no {fields.quoted(line.address, 40)}: if those are titles or totals"
+        told = f"{count} rows have no {quoted(line.address, 40)}: if those are titles or totals"
         return (), [f"{told}, `read: {{needs: …}}` leaves them out"]
     return (), []
 

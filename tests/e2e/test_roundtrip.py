@@ -20,6 +20,7 @@ from openpyxl.cell import Cell
 
 from catalogsync import fields, sync
 from catalogsync.api.auth import APIS
+from catalogsync.celltext import is_too_long_mark
 from catalogsync.model import Add, Change, Update
 from tests import roundtrip
 from tests.e2e.worlds import CATALOG_ID, World, all_done, world
@@ -210,7 +211,7 @@ def pairs(
     rows: list[dict[str, Cell]], held: dict[int, dict[str, str]], title: str, key: str, empty: str
 ) -> Iterator[tuple[dict[str, Cell], dict[str, Cell]]]:
     """Two rows of which the first holds something in a column, the second something else; neither has a mark there."""
-    plain = [row for row in rows if not fields.is_too_long_mark(str(row[title].value or ""))]
+    plain = [row for row in rows if not is_too_long_mark(str(row[title].value or ""))]
     for first in plain:
         for other in plain:
             texts = [held[id_of(row)].get(key, empty) for row in (first, other)]
@@ -230,7 +231,7 @@ def delete_and_add(desk: Desk) -> None:
     copied: list[int] = []
 
     def add(rows: list[dict[str, Cell]]) -> None:
-        whole = (r for r in rows if not any(fields.is_too_long_mark(str(c.value or "")) for c in r.values()))
+        whole = (r for r in rows if not any(is_too_long_mark(str(c.value or "")) for c in r.values()))
         row, tab = next(whole), rows[0]["Code"].parent
         copied.append(id_of(row))
         for cell in row.values():
