@@ -174,10 +174,8 @@ class _Desk:
 
     def _write_metrics(self) -> None:
         """Write the file of metrics. Where that is not possible it is told: no turn goes wrong by it."""
-        import logging
-
         from catalogsync.errors import UserError
-        from catalogsync.reconcile import logs, metrics
+        from catalogsync.reconcile import metrics
 
         name = self._project.metrics.file
         if not name:
@@ -185,10 +183,21 @@ class _Desk:
         try:
             metrics.write_textfile(self._project.folder / name, self._memory, list(self._scopes.values()))
         except UserError as error:
-            if self._how.log_format == "json":
-                logs.log_event(logging.ERROR, "metrics cannot be written", reason=str(error))
-            else:
-                common.say(printable(f"metrics: {error}"))
+            self._complain("metrics", str(error))
+
+    def _broke(self, name: str, error: Exception) -> None:
+        """A turn could not even be told of, as with a full disk: the next one is tried all the same."""
+        self._complain(name, f"the turn could not be told of ({type(error).__name__}: {error})")
+
+    def _complain(self, about: str, words: str) -> None:
+        import logging
+
+        from catalogsync.reconcile import logs
+
+        if self._how.log_format == "json":
+            logs.log_event(logging.ERROR, "trouble", about=about, reason=words)
+        else:
+            common.say(printable(f"{about}: {words}"))
 
     def _log_operations(self, outcome: Outcome) -> None:
         """Every change of a run, for the log alone: the terminal has `history`."""
@@ -234,7 +243,7 @@ class _Desk:
         stop, port = self._writing.options.stop, self._project.metrics.port
         served = metrics.serve(port, self._memory, list(self._scopes.values())) if port else nullcontext()
         with served:
-            schedule.run(plans, accounts, self.turn, stop, at_once=True)
+            schedule.run(plans, accounts, self.turn, stop, at_once=True, on_error=self._broke)
         return 128 + stop.signal
 
 

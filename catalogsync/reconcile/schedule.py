@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
+from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
@@ -72,12 +73,18 @@ def _planned(name: str, job: JobSpec, when: str) -> Planned:
 
 
 def run(
-    plans: Iterable[Planned], accounts: Mapping[str, str], turn: Callable[[str], object], stop: Stop, *, at_once: bool
+    plans: Iterable[Planned],
+    accounts: Mapping[str, str],
+    turn: Callable[[str], object],
+    stop: Stop,
+    *,
+    at_once: bool,
+    on_error: Callable[[str, Exception], object],
 ) -> None:
     """Run jobs at their times until asked to stop; what is going on then comes to its end.
 
     `accounts` names for each job the account that it shares with others: their jobs wait for each other. `at_once`:
-    the first turn of a job with an interval is now.
+    the first turn of a job with an interval is now. `on_error` hears of a job whose `turn` raised; it goes on.
     """
     lanes = {account: ThreadPoolExecutor(1) for account in dict.fromkeys(accounts.values())}
     scheduler = BackgroundScheduler(
@@ -90,6 +97,7 @@ def run(
         if at_once and isinstance(plan.trigger, IntervalTrigger):
             first = {"next_run_time": datetime.now(UTC) + timedelta(milliseconds=10)}
         scheduler.add_job(turn, plan.trigger, [plan.job], id=plan.job, executor=accounts[plan.job], **first)
+    scheduler.add_listener(lambda event: on_error(event.job_id, event.exception), EVENT_JOB_ERROR)
     scheduler.start()
     stop.is_awaited = True
     try:

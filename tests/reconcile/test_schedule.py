@@ -103,7 +103,25 @@ def test_jobs_of_one_account_wait_for_each_other_and_a_stop_lets_what_is_going_o
             ended.append(name)
 
     accounts = {"a": "one", "b": "one", "c": "two"}
-    schedule.run(planned(made, accounts), accounts, turn, stop, at_once=True)
+    errors: list[tuple[str, Exception]] = []
+    plans = planned(made, accounts)
+    schedule.run(plans, accounts, turn, stop, at_once=True, on_error=lambda *told: errors.append(told))
+    assert errors == []
     assert not any({"a", "b"} <= set(some) for some in together)
     assert "c" in ended
     assert running == set()
+
+
+def test_a_turn_that_raises_is_told_and_the_others_run(tmp_path: Path) -> None:
+    made = project(tmp_path, a="1d", b="1d")
+    stop, broken = Stop(), RuntimeError("the disk is full")
+    told: list[tuple[str, Exception]] = []
+
+    def turn(name: str) -> None:
+        if name == "a":
+            raise broken
+        stop.ask(15)
+
+    accounts = {"a": "one", "b": "one"}
+    schedule.run(planned(made, accounts), accounts, turn, stop, at_once=True, on_error=lambda *each: told.append(each))
+    assert told == [("a", broken)]
