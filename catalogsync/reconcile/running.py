@@ -298,14 +298,14 @@ class Jobs:
                 path = reviews.asked(plan)
                 turn.events.append("approval")
                 turn.files.append(path)
-                words = f"{_counted(plan.counts)} wait for approval in {path.name}"
+                words = f"{_counted(plan.counts)} wait for approval in {path.name}{_but_for(plan)}"
                 return turn.over(self._now(), worst(plan_exit_codes(plan)), words)
             reviews.withdrawn()
         elif is_apart:
             turn.events.append("drift")
         codes = [*plan_exit_codes(plan), *([2] if is_check and is_apart else [])]
         words = f"sheet and catalog differ: {_counted(plan.counts)}{clash_counts(plan)}" if is_apart else _IN_STEP
-        return turn.over(self._now(), worst(codes), words)
+        return turn.over(self._now(), worst(codes), f"{words}{_but_for(plan)}")
 
     def _written(self, turn: _Turn, scope: str, *, digest: str) -> Outcome:
         plan, report = turn.plan, turn.report
@@ -327,7 +327,7 @@ class Jobs:
             done, left = _counted(_done(plan, report)), len(report.unsent)
             return turn.over(self._now(), code, f"stopped: {report.stopped_by}; {done} done, {left} left")
         words = f"{_counted(_done(plan, report))} done" if report else _IN_STEP
-        return turn.over(self._now(), code, words)
+        return turn.over(self._now(), code, f"{words}{_but_for(plan)}")
 
     # --- what the last good turn saw ---
 
@@ -375,6 +375,13 @@ def _counted(counts: Mapping[str, int]) -> str:
     names = {"add": ("add", "adds"), "update": ("update", "updates"), "delete": ("delete", "deletes")}
     told = [f"{count} {names[kind][count != 1]}" for kind, count in counts.items() if count]
     return ", ".join(told) or "no changes"
+
+
+def _but_for(plan: Plan) -> str:
+    """The rows that were rejected, as the end of a sentence: of them nothing is known to be in step."""
+    if not plan.rejected_rows:
+        return ""
+    return f"; {plan.rejected_rows} of {plan.sheet_rows} rows rejected"
 
 
 def _plan_events(plan: Plan) -> Iterator[Event]:

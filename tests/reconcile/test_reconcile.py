@@ -69,7 +69,7 @@ def test_rejected_rows_are_told_and_the_others_are_sent(project: Project) -> Non
         3,
         ["rejected"],
         1,
-        "2 adds done",
+        "2 adds done; 1 of 3 rows rejected",
     )
     assert made["details"] == [
         'rejected: prices.csv:2 (price): "cheap" is not a number (if that means no value: `empty: "cheap"`)'
@@ -173,7 +173,7 @@ def test_quietly_only_what_needs_a_person_is_told_so_that_cron_mails_nothing_els
     assert (project.shell.out, project.shell.err) == ("", "")
     project.write("prices.csv", SHEET.replace("9.5", "cheap"))
     assert project.run("--quiet") == 3
-    assert project.shell.out.startswith("prices: sheet and catalog are in step (prices.csv, ")
+    assert project.shell.out.startswith("prices: sheet and catalog are in step; 1 of 3 rows rejected (prices.csv, ")
 
 
 # --- plan-only and --check -------------------------------------------------------------------------------------
