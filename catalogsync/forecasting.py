@@ -18,6 +18,7 @@ import pandas as pd
 
 from catalogsync.api.client import PAGES_AHEAD, Client
 from catalogsync.api.dialect import Page, Since
+from catalogsync.api.pages import batch_of
 from catalogsync.costs import batch_cost
 from catalogsync.model import Add, Delete, Schema, Update
 from catalogsync.plan import Forecast, Plan
@@ -78,7 +79,7 @@ def _newer(plan: Plan, client: Client, elements: pd.DataFrame | None) -> int:
 
     def page(start: int, rows: int) -> Page:
         some = ids[start : start + rows]
-        return Page(some, at[start : start + rows], [0] * len(some), {}, [False] * len(some), some)
+        return Page(some, at[start : start + rows], [0] * len(some), batch_of({}), [False] * len(some), some)
 
     reading = client.reading(plan.existing_count, Since(plan.max_id, plan.max_updated_at))
     sent: set[Any] = set()

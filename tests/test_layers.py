@@ -52,6 +52,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
         "api.logins",
     ),
     ("exported", "patching", "api.account", "api.credentials", "api.v2_answers", "api.v4_options", "api.v4_fields"),
+    ("api.v2_elements", "api.v4_elements"),
     ("bookparts", "cellvalues", "elements", "api.v2_values", "api.v4_values"),
     ("api.v2",),
     (

@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from catalogsync.api import v4_fields, v4_options
 from catalogsync.api.auth import Account
@@ -384,15 +387,17 @@ def _chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def _frame(pages: Sequence[Page], columns: Sequence[Column]) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {
-            "id": pd.Series([id_ for page in pages for id_ in page.ids], dtype="int64"),
-            "updated_at": pd.Series([at for page in pages for at in page.updated_at], dtype="int64"),
-            "updated_by": pd.Series([by for page in pages for by in page.updated_by], dtype="int64"),
-            "linked": pd.Series([is_linked for page in pages for is_linked in page.linked], dtype="bool"),
-        }
-    )
+    def numbers(of: Callable[[Page], Iterable[int]], dtype: str) -> NDArray[Any]:
+        return np.fromiter(chain.from_iterable(map(of, pages)), dtype=dtype)
+
+    made: dict[str, Any] = {
+        "id": numbers(lambda page: page.ids, "int64"),
+        "updated_at": numbers(lambda page: page.updated_at, "int64"),
+        "updated_by": numbers(lambda page: page.updated_by, "int64"),
+        "linked": numbers(lambda page: page.linked, "bool"),
+    }
     for column in columns:
-        texts = [text for page in pages for text in page.values[column.key]]
-        table[column.key] = pd.Series(texts, dtype="str")
-    return table
+        parts = [page.values.column(column.key) for page in pages]
+        texts = pa.chunked_array(parts, pa.large_string()).combine_chunks()
+        made[column.key] = pd.Series(pd.array(texts, dtype="str"), copy=False)
+    return pd.DataFrame(made, copy=False)

@@ -1,28 +1,72 @@
-"""What both dialects do alike with lists and pages of elements. Pure."""
+"""Pages of elements: decoded, and turned into columns. What both dialects do alike, with lists too. Pure.
+
+A page is decoded at once into the shapes that nearly every element has: the dialects' subclasses of `Element`, which
+takes a fifth of the time of plain JSON. A page with another shape anywhere is plain JSON (transport.py), of which the
+dialect makes the same elements.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+import pyarrow as pa
 
 from catalogsync.api.dialect import Page
 from catalogsync.celltext import clean_text
 from catalogsync.model import NAME, Catalog, Column, Field
 
-Read = Callable[[Sequence[Any]], Iterable[tuple[str, str]]]
-"""From a field's ``values`` to (column key, canonical text) pairs."""
+T = TypeVar("T")
+
+Values = Sequence[Any]
+"""What a field of an element holds: the dialect's own structs, or plain JSON where those do not fit."""
+
+Read = Callable[[Values], Iterable[tuple[str, str]]]
+"""From a field's values to (column key, canonical text) pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class One:
-    """Reads a field that is one column: `text` is canonical text out of its ``values``, None where they say nothing."""
+    """Reads a field that is one column: `text` is canonical text out of its values, None where they say nothing."""
 
-    text: Callable[[Sequence[Any]], str | None]
+    text: Callable[[Values], str | None]
 
 
-Entries = Callable[[Mapping[str, Any]], Iterable[tuple[int, Sequence[Any]]]]
-"""From an element to (field id, values) pairs."""
+class Entry(msgspec.Struct, gc=False):
+    """A field of an element. Subclasses say what it is called and typed on the wire."""
+
+    field_id: int
+    values: Any
+
+
+class Element(msgspec.Struct, gc=False, kw_only=True):
+    """An element as it is listed. Subclasses say what its custom fields are called and typed on the wire."""
+
+    id: int
+    name: str | None = None
+    updated_at: int | None = None
+    updated_by: int | None = None
+    is_deleted: bool | None = None
+    entries: Any
+
+
+def decoder_of(answer: type[T]) -> Callable[[bytes], T]:
+    """Decodes an answer of this shape. Raises ValueError where it has another one.
+
+    Numbers with a fraction stay exact where the shape does not say a type.
+    """
+    return msgspec.json.Decoder(answer, float_hook=Decimal).decode
+
+
+def plain(entry: Any) -> Any:
+    """An entry of a field's values as plain JSON has it."""
+    if not isinstance(entry, msgspec.Struct):
+        return entry
+    told = ((name, getattr(entry, name)) for name in entry.__struct_fields__)
+    return {name: value for name, value in told if value is not msgspec.UNSET}
 
 
 def catalog_of(item: Mapping[str, Any]) -> Catalog:
@@ -36,45 +80,66 @@ def catalog_of(item: Mapping[str, Any]) -> Catalog:
     )
 
 
+def element_facts(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What an `Element` is made of, out of plain JSON."""
+    return {
+        "id": int(item["id"]),
+        "name": str(item.get("name") or ""),
+        "updated_at": int(item.get("updated_at") or 0),
+        "updated_by": int(item.get("updated_by") or 0),
+        "is_deleted": bool(item.get("is_deleted")),
+    }
+
+
 def page_of(
-    listed: Sequence[Mapping[str, Any]],
+    listed: Sequence[Element],
     columns: Sequence[Column],
     *,
-    entries: Entries,
     reader_of: Callable[[Field], One | Read],
-    is_linked: Callable[[Mapping[str, Any]], bool],
+    is_linked: Callable[[Any], bool],
 ) -> Page:
     """The listed elements as columns. A field without a value is absent on the wire and "" here; a checkbox "0"."""
-    items = [item for item in listed if not item.get("is_deleted")]
-    values = {column.key: [""] * len(items) for column in columns}
-    readers = {column.field.id: reader_of(column.field) for column in columns if column.field}
-    ones = {
-        id_: (reader.text, values.get(str(id_), [""] * len(items)))
-        for id_, reader in readers.items()
-        if isinstance(reader, One)
+    items = [item for item in listed if not item.is_deleted]
+    held: dict[int, list[Values | None]] = {
+        column.field.id: [None] * len(items) for column in columns if column.field is not None
     }
-    several = {id_: reader for id_, reader in readers.items() if not isinstance(reader, One)}
-    if NAME in values:
-        values[NAME] = [clean_text(str(item.get("name") or "")) for item in items]
     for place, item in enumerate(items):
-        for field_id, wire in entries(item):
-            if field_id in ones:  # nearly every value: no pairs are made for it
-                read, texts = ones[field_id]
-                told = read(wire)
-                if told is not None:
-                    texts[place] = told
-            elif field_id in several:
-                for key, text in several[field_id](wire):
-                    if key in values:
-                        values[key][place] = text
+        entries = item.entries
+        for entry in entries if type(entries) is list else (entries or {}).values():
+            if entry.field_id in held:
+                values = entry.values
+                held[entry.field_id][place] = values if type(values) is list else [values] if values else None
+    texts = {column.key: [""] * len(items) for column in columns}
+    if NAME in texts:
+        texts[NAME] = [clean_text(item.name or "") for item in items]
+    for field in {column.field.id: column.field for column in columns if column.field is not None}.values():
+        _read(held[field.id], reader_of(field), str(field.id), texts)
     for column in columns:
         if column.type == "checkbox":
-            values[column.key] = [text or "0" for text in values[column.key]]
+            texts[column.key] = [text or "0" for text in texts[column.key]]
     return Page(
-        ids=[int(item["id"]) for item in items],
-        updated_at=[int(item.get("updated_at") or 0) for item in items],
-        updated_by=[int(item.get("updated_by") or 0) for item in items],
-        values=values,
+        ids=[item.id for item in items],
+        updated_at=[item.updated_at or 0 for item in items],
+        updated_by=[item.updated_by or 0 for item in items],
+        values=batch_of(texts),
         linked=[is_linked(item) for item in items],
-        listed_ids=[int(item["id"]) for item in listed],
+        listed_ids=[item.id for item in listed],
     )
+
+
+def _read(held: Sequence[Values | None], reader: One | Read, key: str, texts: dict[str, list[str]]) -> None:
+    """Read a field's values in all elements into the columns that it has."""
+    if isinstance(reader, One):
+        read = reader.text
+        if key in texts:
+            texts[key] = [read(values) or "" if values else "" for values in held]
+        return
+    for place, values in enumerate(held):
+        for part, text in reader(values) if values else ():
+            if part in texts:
+                texts[part][place] = text
+
+
+def batch_of(texts: Mapping[str, Sequence[str]]) -> pa.RecordBatch:
+    """Columns of text as `Page.values` has them."""
+    return pa.RecordBatch.from_arrays([pa.array(column, pa.large_string()) for column in texts.values()], list(texts))

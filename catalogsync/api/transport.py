@@ -10,6 +10,7 @@ process it: no connection, or 429.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import threading
@@ -169,6 +170,9 @@ class HttpTransport:
         """The answer's JSON. To a read only 204 says that there is nothing (notes 3): a 200 without a body lost it."""
         if answer.status_code == 204:
             return None
+        if request.decode is not None:
+            with contextlib.suppress(ValueError, RecursionError):
+                return request.decode(answer.content)
         try:
             body = json.loads(answer.content or b"null", parse_float=Decimal)
             if any(mark in answer.content for mark in _HALF_PAIRS):

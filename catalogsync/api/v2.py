@@ -15,7 +15,8 @@ from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Reading, Re
 from catalogsync.api.pages import catalog_of, page_of
 from catalogsync.api.reading import by_offset
 from catalogsync.api.v2_answers import errors_of, items_of, result_of
-from catalogsync.api.v2_values import reader_of, values_of, write_values
+from catalogsync.api.v2_elements import decode_listing, is_linked, listed_elements
+from catalogsync.api.v2_values import reader_of, write_values
 from catalogsync.api.wire import entries_of, is_number, mapping_of, object_of
 from catalogsync.model import NAME, Add, Catalog, Change, Column, Delete, Field, Result, Schema, Update
 
@@ -119,7 +120,7 @@ class V2:
             if place.page
             else (("limit_rows", str(self.capabilities.page_rows)), ("limit_offset", str(place.offset)))
         )
-        return Request("GET", ELEMENTS, (("catalog_id", str(catalog_id)), *where))
+        return Request("GET", ELEMENTS, (("catalog_id", str(catalog_id)), *where), decode=decode_listing)
 
     def rows_at(self, place: Place) -> tuple[int, int]:
         """By offset; a page by its number is taken to have as many rows."""
@@ -140,21 +141,17 @@ class V2:
         """Certain elements: ``id[]=1&id[]=2`` (notes 1.4). The row limit is named, the default page is smaller."""
         several = tuple(("id[]", str(id_)) for id_ in ids)
         limit = ("limit_rows", str(self.capabilities.page_rows))
-        return Request("GET", ELEMENTS, (("catalog_id", str(catalog_id)), *several, limit))
+        return Request("GET", ELEMENTS, (("catalog_id", str(catalog_id)), *several, limit), decode=decode_listing)
 
     def elements_by_term_request(self, catalog_id: int, term: str, place: Place | None = None) -> Request:
         """One page of a search in the elements' names (seed page 002)."""
         (catalog, *where) = self.elements_request(catalog_id, place).params
-        return Request("GET", ELEMENTS, (catalog, ("term", term), *where))
+        return Request("GET", ELEMENTS, (catalog, ("term", term), *where), decode=decode_listing)
 
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page. A field without a value is absent on the wire and "" here."""
         return page_of(
-            list(items_of(response)),
-            columns,
-            entries=_custom_values,
-            reader_of=lambda field: reader_of(field, timezone),
-            is_linked=_is_linked,
+            listed_elements(response), columns, reader_of=lambda field: reader_of(field, timezone), is_linked=is_linked
         )
 
     def write_requests(self, counts: Mapping[str, int], batch_size: int) -> int:
@@ -235,16 +232,6 @@ def _custom_fields(values: Mapping[str, str], known: Mapping[int, Field], timezo
             by_field.setdefault(int(id_), {})[subtype] = text
     for field_id, parts in by_field.items():
         yield {"id": field_id, "values": write_values(known[field_id], parts, timezone)}
-
-
-def _custom_values(item: Mapping[str, Any]) -> Iterator[tuple[int, Sequence[Any]]]:
-    for entry in entries_of(item.get("custom_fields")):
-        yield int(entry["id"]), values_of(entry)
-
-
-def _is_linked(item: Mapping[str, Any]) -> bool:
-    """Whether an element hangs on leads or customers; not on the page, but read by clients (notes 1.4)."""
-    return any(entries_of(mapping_of(item.get(kind)).get("id")) for kind in ("leads", "customers"))
 
 
 def _field(entry: Mapping[str, Any]) -> Field:

@@ -13,9 +13,12 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec import UNSET
+
 from catalogsync import fields
-from catalogsync.api.pages import One, Read
-from catalogsync.api.wire import as_text, entries_of, is_number, mapping_of
+from catalogsync.api.pages import One, Read, plain
+from catalogsync.api.v2_elements import V2Value
+from catalogsync.api.wire import as_text, is_number, mapping_of
 from catalogsync.celltext import clean_text
 from catalogsync.model import Field
 
@@ -82,9 +85,8 @@ def reader_of(field: Field, timezone: str) -> One | Read:
 def _read_text(values: Sequence[Any]) -> str:
     if len(values) == 1:
         entry = values[0]
-        value = entry.get("value") if type(entry) is dict and len(entry) == 1 else None
-        if type(value) is str and "\r" not in value:
-            return value.strip()
+        if type(entry) is V2Value and type(entry.value) is str and "\r" not in entry.value:
+            return entry.value.strip()
     return "\n".join(clean_text(as_text(_value(entry))) for entry in values)
 
 
@@ -95,26 +97,19 @@ def _one_reader(
     known: dict[tuple[Any, Any], str] = {}
 
     def number(values: Sequence[Any]) -> str | None:
-        if not values:
-            return None
         entry = values[0]
-        value = entry.get("value") if type(entry) is dict and len(entry) == 1 else None
-        if type(value) is str and _PLAIN.fullmatch(value):
-            return value
-        return one(entry, field, timezone)
+        if type(entry) is V2Value and type(entry.value) is str and _PLAIN.fullmatch(entry.value):
+            return entry.value
+        return one(plain(entry), field, timezone)
 
     def repeating(values: Sequence[Any]) -> str | None:
-        if not values:
-            return None
         entry = values[0]
-        if type(entry) is dict and len(entry) <= 2:
-            value, enum = entry.get("value"), entry.get("enum")
-            if type(value) is str and (len(entry) == 1 or type(enum) is str):
-                text = known.get((value, enum))
-                if text is None:
-                    text = known[value, enum] = one(entry, field, timezone)
-                return text
-        return one(entry, field, timezone)
+        if type(entry) is V2Value and type(entry.value) is str and (type(entry.enum) is str or entry.enum is UNSET):
+            text = known.get((entry.value, entry.enum))
+            if text is None:
+                text = known[entry.value, entry.enum] = one(plain(entry), field, timezone)
+            return text
+        return one(plain(entry), field, timezone)
 
     return number if one is _read_number else repeating
 
@@ -124,12 +119,12 @@ def _options_reader(field: Field) -> Callable[[Sequence[Any]], str]:
     known: dict[tuple[Any, ...], str] = {}
 
     def options(values: Sequence[Any]) -> str:
-        enums = tuple(entry.get("enum") if type(entry) is dict else None for entry in values)
+        enums = tuple([entry.enum if type(entry) is V2Value else None for entry in values])
         if not all(type(enum) is str and enum for enum in enums):
-            return fields.join_ids(_option(entry, field) for entry in values)
+            return fields.join_ids(_option(plain(entry), field) for entry in values)
         text = known.get(enums)
         if text is None:
-            text = known[enums] = fields.join_ids(_option(entry, field) for entry in values)
+            text = known[enums] = fields.join_ids(_option(plain(entry), field) for entry in values)
         return text
 
     return options
@@ -139,15 +134,8 @@ _PLAIN = re.compile(r"(?:[1-9][0-9]{0,14}|0)(?:\.[0-9]{0,8}[1-9])?")
 """A number as it is canonical already; longer ones take the long way."""
 
 
-def values_of(entry: Mapping[str, Any]) -> list[Any]:
-    """A field's values; one object in place of a list of one is seen in the wild (notes 1.3)."""
-    values = entry.get("values")
-    if type(values) is list:
-        return values
-    return [values] if isinstance(values, dict) and "value" in values else entries_of(values)
-
-
 def _value(entry: Any) -> Any:
+    entry = plain(entry)
     return (
         entry["value"]
         if isinstance(entry, dict) and set(entry) <= {"value", "enum", "subtype"} and "value" in entry
@@ -202,7 +190,7 @@ _READ_ONE: Mapping[str, Callable[[Any, Field, str], str]] = {
 
 def _read_address(key: str, values: Sequence[Any]) -> Iterator[tuple[str, str]]:
     parts = {}
-    for entry in values:
+    for entry in map(plain, values):
         if isinstance(entry, dict):
             subtype = str(entry.get("subtype") or "")
             parts[ADDRESS_NUMBERS.get(subtype, subtype)] = entry.get("value")

@@ -16,8 +16,9 @@ from catalogsync.api import v2
 from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Reading, Request, Response, Since
 from catalogsync.api.pages import catalog_of, page_of
 from catalogsync.api.reading import by_number
+from catalogsync.api.v4_elements import decode_listing, listed_elements
 from catalogsync.api.v4_values import reader_of, write_values
-from catalogsync.api.wire import entries_of, is_number, mapping_of, object_of
+from catalogsync.api.wire import embedded, entries_of, is_number, mapping_of, object_of
 from catalogsync.model import NAME, Add, Catalog, Change, Column, Delete, Field, Result, Schema, Update
 
 ACCOUNT = "/api/v4/account"
@@ -49,7 +50,7 @@ class V4:
 
     def read_catalogs(self, response: Response) -> list[Catalog]:
         """The lists of an answer, in its order."""
-        return [catalog_of(item) for item in _embedded(response, "catalogs")]
+        return [catalog_of(item) for item in embedded(response, "catalogs")]
 
     def schema(self, catalog: Catalog) -> Flow[Schema]:
         """The account with its time zone, then the list's custom fields, page by page."""
@@ -60,7 +61,7 @@ class V4:
         while True:
             place = (("page", str(page)), ("limit", str(PAGE_ROWS)))
             response = yield Request("GET", f"{CATALOGS}/{catalog.id}/custom_fields", place)
-            entries = _embedded(response, "custom_fields")
+            entries = embedded(response, "custom_fields")
             new = [field for field in map(_field, entries) if field.id not in found]
             found |= {field.id: field for field in new}
             if len(entries) < PAGE_ROWS or not new:
@@ -88,7 +89,7 @@ class V4:
             if entries:
                 body = [{name: str(v) if name == "request_id" else v for name, v in entry.items()} for entry in entries]
                 response = yield Request(method, CATALOGS, json=body, is_repeatable=False)
-                ids += [int(item["id"]) for item in _embedded(response, "catalogs")]
+                ids += [int(item["id"]) for item in embedded(response, "catalogs")]
         if delete:
             confirmed, told = yield from self._v2.write_catalogs((), (), delete)
             ids += confirmed
@@ -100,7 +101,7 @@ class V4:
     def elements_request(self, catalog_id: int, place: int | None = None) -> Request:
         """One page."""
         where = (("page", str(place or 1)), ("limit", str(self.capabilities.page_rows)))
-        return Request("GET", _elements(catalog_id), where)
+        return Request("GET", _elements(catalog_id), where, decode=decode_listing)
 
     def rows_at(self, place: int) -> tuple[int, int]:
         """By page number."""
@@ -113,19 +114,18 @@ class V4:
     def elements_by_ids_request(self, catalog_id: int, ids: Sequence[int]) -> Request:
         """Certain elements."""
         wanted = tuple(("filter[id][]", str(id_)) for id_ in ids)
-        return Request("GET", _elements(catalog_id), (*wanted, ("limit", str(PAGE_ROWS))))
+        return Request("GET", _elements(catalog_id), (*wanted, ("limit", str(PAGE_ROWS))), decode=decode_listing)
 
     def elements_by_term_request(self, catalog_id: int, term: str, place: int | None = None) -> Request:
         """One page of a search in all filled fields."""
         where = (("query", term), ("page", str(place or 1)), ("limit", str(self.capabilities.page_rows)))
-        return Request("GET", _elements(catalog_id), where)
+        return Request("GET", _elements(catalog_id), where, decode=decode_listing)
 
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page. A field without a value is absent on the wire and "" here."""
         return page_of(
-            _embedded(response, "elements"),
+            listed_elements(response),
             columns,
-            entries=_custom_values,
             reader_of=lambda field: reader_of(field, timezone),
             is_linked=lambda _: False,  # v4 does not show it
         )
@@ -161,7 +161,7 @@ class V4:
         if isinstance(batch.changes[0], Delete):
             return self._v2.read_results(batch, response)
         object_of(response)
-        items = _embedded(response, "elements")
+        items = embedded(response, "elements")
         touched = {int(item["id"]) for item in items}
         added = {int(item["request_id"]): int(item["id"]) for item in items if is_number(item.get("request_id"))}
         told = _told(mapping_of(mapping_of(response.json).get("_embedded")).get("errors"))
@@ -199,18 +199,8 @@ class V4:
         return replace(batch, request=replace(batch.request, json=entries))
 
 
-def _custom_values(item: Mapping[str, Any]) -> Iterator[tuple[int, Sequence[Any]]]:
-    for entry in entries_of(item.get("custom_fields_values")):
-        yield int(entry["field_id"]), entries_of(entry.get("values"))
-
-
 def _elements(catalog_id: int) -> str:
     return f"{CATALOGS}/{catalog_id}/elements"
-
-
-def _embedded(response: Response, name: str) -> list[Any]:
-    """The entries of a collection; none for 204."""
-    return [] if response.json is None else entries_of(mapping_of(object_of(response).get("_embedded")).get(name))
 
 
 def _entry(change: Add | Update, known: Mapping[int, Field], timezone: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from catalogsync import fields
-from catalogsync.api.pages import One, Read
+from catalogsync.api.pages import One, Read, plain
+from catalogsync.api.v4_elements import V4Value
 from catalogsync.api.wire import as_text, is_number, mapping_of
 from catalogsync.celltext import clean_text
 from catalogsync.model import Field
@@ -71,15 +72,19 @@ def reader_of(field: Field, timezone: str) -> One | Read:
         case "items":
             return One(lambda values: fields.canonical_items([_item(entry) for entry in values]))
         case "multiselect":
-            return One(lambda values: fields.join_ids(int(v["enum_id"]) for v in values if v.get("enum_id")))
+            return One(lambda values: fields.join_ids(int(id_) for id_ in map(_enum_id, values) if id_))
     one = _READ_ONE.get(field.type)
     if one is not None:
-        return One(lambda values: one(values[0], timezone) if values else None)
+        return One(lambda values: one(values[0], timezone))
     return One(lambda values: "\n".join(clean_text(as_text(_value(entry))) for entry in values))
 
 
 def _value(entry: Any) -> Any:
-    return mapping_of(entry).get("value")
+    return entry.value if isinstance(entry, V4Value) else mapping_of(entry).get("value")
+
+
+def _enum_id(entry: Any) -> Any:
+    return entry.enum_id if isinstance(entry, V4Value) else mapping_of(entry).get("enum_id")
 
 
 def _item(entry: Any) -> dict[str, Any]:
@@ -87,7 +92,7 @@ def _item(entry: Any) -> dict[str, Any]:
 
 
 def _read_option(entry: Any, timezone: str) -> str:
-    return str(mapping_of(entry).get("enum_id") or "")
+    return str(_enum_id(entry) or "")
 
 
 def _read_number(entry: Any, timezone: str) -> str:
@@ -133,10 +138,11 @@ _READ_ONE: Mapping[str, Callable[[Any, str], str]] = {
 def _read_address(key: str, values: Sequence[Any]) -> Iterator[tuple[str, str]]:
     by_number = dict(enumerate(fields.SUBTYPES["smart_address"], start=1))
     parts = {}
-    for entry in map(mapping_of, values):
-        number = entry.get("enum_id")
-        code = entry.get("enum_code") or by_number.get(int(number) if is_number(number) else 0, number)
-        parts[str(code)] = entry.get("value")
+    for entry in values:
+        number = _enum_id(entry)
+        told = mapping_of(plain(entry)).get("enum_code")
+        code = told or by_number.get(int(number) if is_number(number) else 0, number)
+        parts[str(code)] = _value(entry)
     return _parts(key, parts, "smart_address")
 
 

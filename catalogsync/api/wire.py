@@ -32,6 +32,11 @@ def entries_of(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def embedded(response: Response, name: str) -> list[Any]:
+    """The entries of a collection; none for 204."""
+    return [] if response.json is None else entries_of(mapping_of(object_of(response).get("_embedded")).get(name))
+
+
 def is_number(value: Any) -> TypeGuard[int | str]:
     return isinstance(value, int | str) and not isinstance(value, bool) and str(value).strip().isdigit()
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import msgspec
+
 from catalogsync.api.auth import Account
 from catalogsync.api.client import Client
+from catalogsync.api.dialect import Page, Response
 from catalogsync.api.transport import HttpTransport, Retrying
 from catalogsync.api.v2 import V2
+from catalogsync.api.v4 import V4
 from catalogsync.emulator.server import Emulator
 from catalogsync.model import Change, Column, Field, Schema
 from catalogsync.plan import Plan, counts_of
@@ -103,6 +107,17 @@ class Clock:
 def client_of(emulator: Emulator) -> Client:
     """A client of the emulator without a rate limit."""
     return Client(V2(), Retrying(HttpTransport(Account(emulator.url, emulator.token))))
+
+
+def read_page(dialect: V2 | V4, body: Any, wanted: Sequence[Column], timezone: str = "") -> Page:
+    """The elements of an answer: the same of plain JSON and, where that has the shape for it, decoded at once."""
+    page = dialect.read_elements(Response(200, body), wanted, timezone)
+    decode = dialect.elements_request(CATALOG_ID).decode
+    assert decode is not None
+    with suppress(ValueError):
+        decoded = decode(msgspec.json.Encoder(decimal_format="number").encode(body))
+        assert dialect.read_elements(Response(200, decoded), wanted, timezone) == page
+    return page
 
 
 def made_plan(*changes: Change, batch_size: int = 250) -> Plan:

@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catalogsync.api.dialect import Page, Reading, Since
+from catalogsync.api.pages import batch_of
 from catalogsync.api.reading import MOST_MOVES, MOST_ROUNDS, by_number, by_offset
 from catalogsync.errors import Temporary
 
@@ -56,7 +57,7 @@ class Moving:
         kind, number = place
         start = number if kind == "offset" else ROWS * (number - 1)
         ids = listed[0 if self.ignores_offsets and kind == "offset" else start :][:ROWS]
-        page = Page(ids, [self.at[id_] for id_ in ids], [0] * len(ids), {}, [False] * len(ids), ids)
+        page = Page(ids, [self.at[id_] for id_ in ids], [0] * len(ids), batch_of({}), [False] * len(ids), ids)
         for what, which in self.schedule[len(self.asked)] if len(self.asked) < len(self.schedule) else ():
             self._move(what, which)
         self.asked.append(place)
@@ -176,7 +177,7 @@ def test_a_list_that_grew_or_shrank_since_is_read_whole(count: int, known: int) 
 
 
 def test_a_route_that_ignores_page_numbers_ends_at_once() -> None:
-    page = Page([1, 2, 3, 4], [0] * 4, [0] * 4, {}, [False] * 4, [1, 2, 3, 4])
+    page = Page([1, 2, 3, 4], [0] * 4, [0] * 4, batch_of({}), [False] * 4, [1, 2, 3, 4])
     reading = by_number(PLACES[1], ROWS)
     asked = [next(reading).place, reading.send(page).place, reading.send(page).place]
     with pytest.raises(StopIteration) as end:
@@ -216,7 +217,7 @@ def test_a_list_that_never_stands_still_is_given_up() -> None:
         while True:
             number += ROWS
             ids = list(range(number, number + ROWS))
-            yield Page(ids, [0] * ROWS, [0] * ROWS, {}, [False] * ROWS, ids)
+            yield Page(ids, [0] * ROWS, [0] * ROWS, batch_of({}), [False] * ROWS, ids)
 
     def read_on() -> None:
         reading = by_offset(*PLACES, ROWS)

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogsync.api.dialect import Batch, Capabilities, Page, Request, Response
+from catalogsync.api.pages import batch_of
 from catalogsync.api.v2 import V2, Place
 from catalogsync.errors import UnexpectedAnswer
 from catalogsync.model import Add, Catalog, Change, Delete, Field, Result, Schema, Update
-from tests.api.helpers import BY_ID, SCHEMA, columns
+from tests.api.helpers import BY_ID, SCHEMA, columns, read_page
 
 V = V2()
 ELEMENTS = "/api/v2/catalog_elements"
@@ -192,29 +193,31 @@ SEED_002 = """{
 
 def test_sample_of_seed_page_002_becomes_columns() -> None:
     wanted = columns("name", "4400049", "4400050", "4400051", "4400062")
-    assert V.read_elements(answer(SEED_002), wanted, "Europe/Riga") == Page(
+    assert read_page(V, json.loads(SEED_002), wanted, "Europe/Riga") == Page(
         ids=[41873, 41872],
         updated_at=[1509003163, 1509003145],
         updated_by=[504141, 504141],
-        values={
-            "name": ["Markers", "Pencils"],
-            "4400049": ["416", "415"],
-            "4400050": ["250", "300"],
-            "4400051": ["80", "75"],
-            "4400062": ["3692540,3692541", "3692539,3692540"],
-        },
+        values=batch_of(
+            {
+                "name": ["Markers", "Pencils"],
+                "4400049": ["416", "415"],
+                "4400050": ["250", "300"],
+                "4400051": ["80", "75"],
+                "4400062": ["3692540,3692541", "3692539,3692540"],
+            }
+        ),
         linked=[False, False],
         listed_ids=[41873, 41872],
     )
 
 
 def test_only_the_wanted_columns_are_read() -> None:
-    page = V.read_elements(answer(SEED_002), columns("4400051"), "Europe/Riga")
+    page = read_page(V, json.loads(SEED_002), columns("4400051"), "Europe/Riga")
     assert page == Page(
         [41873, 41872],
         [1509003163, 1509003145],
         [504141, 504141],
-        {"4400051": ["80", "75"]},
+        batch_of({"4400051": ["80", "75"]}),
         [False, False],
         [41873, 41872],
     )
@@ -231,9 +234,9 @@ def _read(key: str, values: Any, timezone: str = "Europe/Riga") -> dict[str, str
     if BY_ID[field_id].type == "legal_entity":
         parts = ("name", "entity_type", "vat_id", "kpp", "address", "external_id")
         wanted = columns(*(f"{field_id}.{part}" for part in parts))
-    page = V.read_elements(Response(200, {"_embedded": {"items": [item]}}), wanted, timezone)
+    page = read_page(V, {"_embedded": {"items": [item]}}, wanted, timezone)
     assert (page.ids, page.updated_at) == ([1], [2])
-    return {name: text for name, (text,) in page.values.items() if text}
+    return {name: text for name, (text,) in page.values.to_pydict().items() if text}
 
 
 @pytest.mark.parametrize(
@@ -343,8 +346,8 @@ def test_values_that_repeat_on_a_page_are_read_each_for_itself() -> None:
         {"id": id_, "name": "x", "custom_fields": [{"id": 4400064, "values": values}]}
         for id_, values in enumerate(wires, start=1)
     ]
-    page = V.read_elements(Response(200, {"_embedded": {"items": items}}), columns("4400064"), "")
-    assert page.values == {"4400064": ["3692", "3693", "3692", "3692", ""]}
+    page = read_page(V, {"_embedded": {"items": items}}, columns("4400064"), "")
+    assert page.values.to_pydict() == {"4400064": ["3692", "3693", "3692", "3692", ""]}
 
 
 def test_an_address_is_read_by_number_and_by_name() -> None:
@@ -367,19 +370,20 @@ def test_a_legal_entity_is_read_as_its_parts() -> None:
 
 @pytest.mark.parametrize("custom", [{}, {"custom_fields": None}, {"custom_fields": []}, {"custom_fields": {}}])
 def test_an_element_without_values_is_empty_and_unticked(custom: dict[str, Any]) -> None:
-    page = V.read_elements(
-        Response(200, {"_embedded": {"items": [{"id": 5, "name": "x", "updated_at": 6, **custom}]}}),
+    page = read_page(
+        V,
+        {"_embedded": {"items": [{"id": 5, "name": "x", "updated_at": 6, **custom}]}},
         columns("name", "4400049", "4400062", "4400063", "4400068.city"),
         "",
     )
     values = {"name": ["x"], "4400049": [""], "4400062": [""], "4400063": ["0"], "4400068.city": [""]}
-    assert page == Page([5], [6], [0], values, [False], [5])
+    assert page == Page([5], [6], [0], batch_of(values), [False], [5])
 
 
 def test_custom_fields_as_a_map_are_read() -> None:
     item = {"id": 5, "name": "x", "custom_fields": {"4400049": {"id": "4400049", "values": [{"value": "415"}]}}}
-    page = V.read_elements(Response(200, {"_embedded": {"items": [item]}}), columns("4400049"), "")
-    assert page == Page([5], [0], [0], {"4400049": ["415"]}, [False], [5])
+    page = read_page(V, {"_embedded": {"items": [item]}}, columns("4400049"), "")
+    assert page == Page([5], [0], [0], batch_of({"4400049": ["415"]}), [False], [5])
 
 
 def test_a_date_and_time_without_an_account_zone_is_utc() -> None:
@@ -388,13 +392,13 @@ def test_a_date_and_time_without_an_account_zone_is_utc() -> None:
 
 @pytest.mark.parametrize("body", [None, {"_embedded": {"items": []}}, {"_embedded": []}, {}])
 def test_an_empty_answer_is_an_empty_page(body: Any) -> None:
-    assert V.read_elements(Response(204, body), columns("name"), "") == Page([], [], [], {"name": []}, [], [])
+    assert V.read_elements(Response(204, body), columns("name"), "") == Page([], [], [], batch_of({"name": []}), [], [])
 
 
 def test_a_deleted_element_is_no_element_but_counts_as_a_row_of_its_page() -> None:
     items = [{"id": 5, "name": "gone", "is_deleted": True}, {"id": 6, "name": "here", "is_deleted": False}]
-    page = V.read_elements(Response(200, {"_embedded": {"items": items}}), columns("name"), "")
-    assert page == Page([6], [0], [0], {"name": ["here"]}, [False], [5, 6])
+    page = read_page(V, {"_embedded": {"items": items}}, columns("name"), "")
+    assert page == Page([6], [0], [0], batch_of({"name": ["here"]}), [False], [5, 6])
 
 
 def test_an_answer_of_another_shape_is_refused() -> None:
@@ -701,9 +705,9 @@ def test_parts_of_a_composite_field_that_nobody_knows_are_sent_again_with_the_ot
     values = [{"value": {"name": "Acme", "vat_id": "7", "real_address": "Riga", "kpp": None}}]
     item = {"id": 5, "name": "x", "updated_at": 6, "custom_fields": [{"id": 4400069, "values": values}]}
     wanted = columns("4400069.name", "4400069.vat_id", "4400069.*")
-    page = V.read_elements(Response(200, {"_embedded": {"items": [item]}}), wanted, "")
+    page = read_page(V, {"_embedded": {"items": [item]}}, wanted, "")
     others = '{"real_address": "Riga"}'
-    assert page.values == {"4400069.name": ["Acme"], "4400069.vat_id": ["7"], "4400069.*": [others]}
+    assert page.values.to_pydict() == {"4400069.name": ["Acme"], "4400069.vat_id": ["7"], "4400069.*": [others]}
 
     kept = {"4400069.name": "Acme", "4400069.*": others}
     change = Update(1, "k", 2, 5, 6, {"4400069.vat_id": "7"}, {"4400069.vat_id": "8"}, kept)
@@ -723,7 +727,7 @@ def test_parts_of_a_composite_field_that_nobody_knows_are_sent_again_with_the_ot
     ],
 )
 def test_an_element_that_hangs_on_deals_or_customers_is_linked(links: dict[str, Any], is_linked: bool) -> None:
-    page = V.read_elements(Response(200, {"_embedded": {"items": [{"id": 5, "name": "x", **links}]}}), (), "")
+    page = read_page(V, {"_embedded": {"items": [{"id": 5, "name": "x", **links}]}}, (), "")
     assert page.linked == [is_linked]
 
 

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogsync.api.dialect import Capabilities, Page, Request, Response
+from catalogsync.api.pages import batch_of
 from catalogsync.api.v4 import V4
 from catalogsync.model import Add, Catalog, Change, Column, Delete, Field, Result, Schema, Update
+from tests.api.helpers import read_page
 
 V = V4()
 ELEMENTS = "/api/v4/catalogs/7001/elements"
@@ -115,24 +117,24 @@ def test_every_field_type_is_written_and_read_in_its_shape(
     assert entry["custom_fields_values"] == [{"field_id": field_id, "values": written}]
 
     custom = [{"field_id": field_id, "field_name": "?", "field_code": None, "field_type": "?", "values": read}]
-    page = V.read_elements(
-        page_of(element(custom_fields_values=custom)), [column(key) for key in canonical], "Europe/Riga"
+    page = read_page(
+        V, page_of(element(custom_fields_values=custom)).json, [column(key) for key in canonical], "Europe/Riga"
     )
-    assert page.values == {key: [text] for key, text in canonical.items()}
+    assert page.values.to_pydict() == {key: [text] for key, text in canonical.items()}
 
 
 @pytest.mark.parametrize("custom", [None, []])
 def test_an_element_without_values_is_empty_and_unticked(custom: Any) -> None:
-    page = V.read_elements(
-        page_of(element(custom_fields_values=custom)), [column("name"), column("1"), column("3")], ""
+    page = read_page(
+        V, page_of(element(custom_fields_values=custom)).json, [column("name"), column("1"), column("3")], ""
     )
     assert page == Page(
-        [91001], [1760000500], [504], {"name": ["Oak board 20 mm"], "1": [""], "3": ["0"]}, [False], [91001]
+        [91001], [1760000500], [504], batch_of({"name": ["Oak board 20 mm"], "1": [""], "3": ["0"]}), [False], [91001]
     )
 
 
 def test_no_content_is_an_empty_page() -> None:
-    assert V.read_elements(Response(204), [column("1")], "") == Page([], [], [], {"1": []}, [], [])
+    assert V.read_elements(Response(204), [column("1")], "") == Page([], [], [], batch_of({"1": []}), [], [])
 
 
 def test_a_page_names_its_number_and_its_limit() -> None:
