@@ -23,6 +23,7 @@ from catalogsync.api.client import Client
 from catalogsync.elements import existing_table, wanted_columns
 from catalogsync.mapping import resolve
 from catalogsync.mappingfile import load_mapping
+from catalogsync.matching import Match
 from catalogsync.reader import read_sheet
 
 LARGE_ROWS = 500_000
@@ -92,7 +93,7 @@ def diff(data: Data, state: Path, results: Results) -> None:
     nothing = pd.Index([], dtype="str")
 
     def ours() -> Any:
-        return differ.diff(desired.table, existing.table, mapping, nothing).changes
+        return differ.diff(Match.of(desired.table, existing.table), mapping, nothing).changes
 
     def theirs() -> peers.Outcome:
         return peers.diff_by_polars(wanted, held)

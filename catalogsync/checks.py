@@ -6,21 +6,19 @@ Columns at a time; Python looks at single rows only for what was found.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from catalogsync import fields, lookalikes, model
+from catalogsync import columnwise, fields, lookalikes, model
 from catalogsync.celltext import quoted
-from catalogsync.elements import Existing
 from catalogsync.errors import Problem, Spot
 from catalogsync.keys import key_text
+from catalogsync.matching import Match
 from catalogsync.reader import CellProblem, Sheet
 from catalogsync.tables import Desired
-
-Bools = NDArray[np.bool_]
 
 _SHOWN_IDS = 5
 
@@ -66,21 +64,21 @@ def similar_keys(sheet: Sheet, desired: Desired, mapping: model.Mapping) -> Iter
 
 
 def similar_elements(
-    sheet: Sheet, added: pd.DataFrame, existing: Existing, mapping: model.Mapping, seen: pd.Index
+    sheet: Sheet, match: Match, shared: Mapping[str, tuple[int, ...]], mapping: model.Mapping, seen: pd.Index
 ) -> Iterator[Problem]:
     """Rows that would be added although an element without a row has nearly the same key.
 
-    `added` are the rows of the desired table that would be added, `seen` the keys of all rows.
+    `shared` as in elements.py, `seen` the keys of all rows.
     """
+    added = match.desired[match.is_new]
     if not len(added) or not _has_text_key(mapping):
         return
-    ids = _ids_by_key(existing)
-    free = ids.index[seen.get_indexer(ids.index) < 0]
-    if not len(free):
+    ids = _free_ids(match, shared, seen)
+    if not len(ids):
         return
-    held, new = (_bare(keys) for keys in (free, added.index))
-    found = pd.Series(free, index=held, dtype="str")
-    is_held = found.index.unique().get_indexer(new) >= 0
+    held, new = (_bare(keys) for keys in (ids.index, added.index))
+    found = pd.Series(ids.index, index=held, dtype="str")
+    is_held = columnwise.is_in(new, held)
     for key, bare, row in zip(added.index[is_held], new[is_held], added["row"][is_held], strict=True):
         spot = _key_spot(mapping, str(key), int(row))
         for other in _several(found, str(bare))[:_SHOWN_IDS]:
@@ -103,44 +101,43 @@ def _several(found: pd.Series, key: str) -> list[str]:
     return [str(text) for text in np.atleast_1d(np.asarray(found.loc[key], dtype=object))]
 
 
-def _ids_by_key(existing: Existing) -> pd.Series:
-    """The id of the element that holds each key; of a shared key the lowest one."""
-    table = existing.table["id"]
-    alone = pd.Series(table.to_numpy(np.int64), index=table.index, dtype="int64")
-    shared = pd.Series({key: ids[0] for key, ids in existing.shared.items()}, dtype="int64")
-    shared.index = shared.index.astype("str")
-    ids = pd.concat([alone, shared[~shared.index.isin(alone.index)]]) if len(shared) else alone
-    return ids[ids.index != ""]
+def _free_ids(match: Match, shared: Mapping[str, tuple[int, ...]], seen: pd.Index) -> pd.Series:
+    """The ids of the elements without a row, by key; of those that share a key the lowest one."""
+    places = np.flatnonzero(match.is_alone)
+    keys = [*match.existing.index[places].tolist(), *shared]
+    ids = [*match.existing["id"].to_numpy(np.int64)[places].tolist(), *(some[0] for some in shared.values())]
+    free = pd.Series(ids, index=pd.Index(keys, dtype="str"), dtype="int64")
+    free = free[~columnwise.is_in(free.index, seen) & (free.index != "")]
+    return free[~free.index.duplicated()]
 
 
 # --- lost zeros ----------------------------------------------------------------------------------------------
 
 
 def without_lost_zeros(
-    sheet: Sheet, wanted: pd.DataFrame, existing: Existing, mapping: model.Mapping, seen: pd.Index
-) -> tuple[pd.DataFrame, list[Problem], pd.Index]:
-    """The desired table less the rows whose key lost its zeros; a problem for each; the keys that they mean.
+    sheet: Sheet, match: Match, shared: Mapping[str, tuple[int, ...]], mapping: model.Mapping, seen: pd.Index
+) -> tuple[Match, list[Problem], pd.Index]:
+    """The match less the rows whose key lost its zeros; a problem for each; the keys that they mean.
 
     A key lost its zeros where no element has it and one has the same with more zeros in front, unless the
     sheet has that one, too. An element that is meant so is not missing.
     """
     none = pd.Index([], dtype="str")
-    is_new = existing.table.index.get_indexer(wanted.index) < 0
-    if not is_new.any() or not _has_text_key(mapping):
-        return wanted, [], none
-    ids = _ids_by_key(existing)
+    fresh = np.flatnonzero(match.is_new)
+    if not len(fresh) or not _has_text_key(mapping):
+        return match, [], none
+    ids = _free_ids(match, shared, seen)
     ids = ids[ids.index.str.contains(lookalikes.ZEROS_IN_FRONT, regex=True)]
-    ids = ids[seen.get_indexer(ids.index) < 0]
     if not len(ids):
-        return wanted, [], none
+        return match, [], none
+    wanted = match.desired
     holders = pd.Series(ids.index, index=pd.Index(lookalikes.without_zeros(pd.Series(ids.index, dtype="str"))))
-    fresh = np.flatnonzero(is_new)
     bare = pd.Index(lookalikes.without_zeros(pd.Series(wanted.index[fresh], dtype="str")), dtype="str")
     row_numbers = wanted["row"].to_numpy(np.int64)
     bad = np.zeros(len(wanted), dtype=bool)
     problems: list[Problem] = []
     meant: dict[str, None] = {}
-    for found in np.flatnonzero(holders.index.unique().get_indexer(bare) >= 0).tolist():
+    for found in np.flatnonzero(columnwise.is_in(bare, holders.index)).tolist():
         place = int(fresh[found])
         key, row = str(wanted.index[place]), int(row_numbers[place])
         longer = [other for other in _several(holders, str(bare[found])) if len(other) > len(key)]
@@ -153,24 +150,20 @@ def without_lost_zeros(
         what = f"no element has the key {quoted(key_text(key))}, but {told}: zeros in front were lost"
         hint = "format the column as text, or take it from the source again; the product would be added twice"
         problems.append(Problem(_address(sheet, spot), what, hint, (spot,)))
-    return wanted[~bad], problems, pd.Index(list(meant), dtype="str")
+    return match.only(~bad), problems, pd.Index(list(meant), dtype="str")
 
 
-def lost_zeros(sheet: Sheet, wanted: pd.DataFrame, existing: pd.DataFrame, mapping: model.Mapping) -> Iterator[Problem]:
+def lost_zeros(sheet: Sheet, match: Match, mapping: model.Mapping) -> Iterator[Problem]:
     """Texts outside the key that the element has with more zeros in front."""
-    places = existing.index.get_indexer(wanted.index)
-    rows = np.flatnonzero(places >= 0)
     keys = {column.key for entry in mapping.keys for column in entry}
     for column in mapping.columns:
         if not _is_text(column) or column.owner == "crm" or column.key in keys:
             continue
-        ours = wanted[column.key].iloc[rows].reset_index(drop=True)
-        theirs = existing[column.key].iloc[places[rows]].reset_index(drop=True)
-        differs = np.flatnonzero(((ours != theirs) & theirs.str.startswith("0") & (ours != "")).to_numpy(bool))
-        ours, theirs = ours.iloc[differs], theirs.iloc[differs]
-        lost = lookalikes.without_zeros(ours) == lookalikes.without_zeros(theirs)
-        lost &= ours.str.len() < theirs.str.len()
-        row_numbers = wanted["row"].iloc[rows[differs]].to_numpy()[lost.to_numpy(bool)]
+        at = np.flatnonzero(match.differs(column.key))
+        ours, theirs = pd.Series(match.wanted(column.key, at)), pd.Series(match.held(column.key, at))
+        lost = theirs.str.startswith("0") & (ours != "") & (ours.str.len() < theirs.str.len())
+        lost &= lookalikes.without_zeros(ours) == lookalikes.without_zeros(theirs)
+        row_numbers = match.desired["row"].to_numpy()[match.rows[at[lost.to_numpy(bool)]]]
         for our, their, row in zip(ours[lost], theirs[lost], row_numbers, strict=True):
             spot = Spot(int(row), column.position)
             what = f"{quoted(our)} is {quoted(their)} in the catalog: zeros in front were lost"

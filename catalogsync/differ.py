@@ -10,15 +10,13 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from catalogsync import model, threeway
 from catalogsync.base import Base
+from catalogsync.columnwise import is_in
+from catalogsync.matching import Match
 from catalogsync.model import FACTS, NAME, Add, Change, Clash, Column, Delete, Update
-
-Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,58 +27,53 @@ class Diff:
     clashes: tuple[Clash, ...] = ()
 
 
-def diff(
-    desired: pd.DataFrame, existing: pd.DataFrame, mapping: model.Mapping, missing: pd.Index, base: Base | None = None
-) -> Diff:
-    """The changes that turn `existing` into `desired`: updates, then adds, then deletes, each in table order.
+def diff(match: Match, mapping: model.Mapping, missing: pd.Index, base: Base | None = None) -> Diff:
+    """The changes that turn the existing table into the desired one: updates, then adds, then deletes, each in order.
 
-    `desired` and `existing` as in tables.py; `missing` are keys of existing elements whose row is gone, to be
+    The tables as in tables.py and elements.py; `missing` are keys of existing elements whose row is gone, to be
     treated as the mapping says. A column whose owner is the CRM is not compared. An empty desired cell means
     "leave it" unless the column says ``blank: clear``, or the cell was filled when `base` was kept.
     Rows of elements that the base knows by another key are expected to have gone through `threeway.meet`.
     """
     columns = threeway.compared(mapping)
-    places = existing.index.get_indexer(desired.index)
-    gone = existing[existing.index.isin(missing)]
-    updates, clashes = _updates(desired, existing, columns, places, base)
+    gone = match.existing[is_in(match.existing.index, missing)]
+    updates, clashes = _updates(match, columns, base)
     changes: list[Change] = [
         *updates,
-        *_adds(desired[places < 0], columns),
+        *_adds(match.desired[match.is_new], columns),
         *(_deletes(gone) if mapping.missing == "delete" else _set_values(gone, mapping)),
     ]
     numbered = (dataclasses.replace(change, op=op) for op, change in enumerate(changes, start=1))
     return Diff(tuple(numbered), tuple(clashes))
 
 
-def _updates(
-    desired: pd.DataFrame, existing: pd.DataFrame, columns: Sequence[Column], places: Places, base: Base | None
-) -> tuple[Iterator[Update], list[Clash]]:
-    rows = np.flatnonzero(places >= 0)
-    matched = places[rows]
-    ids = existing["id"].to_numpy()[matched]
-    keys, row_numbers = desired.index[rows], desired["row"].to_numpy()[rows]
+def _updates(match: Match, columns: Sequence[Column], base: Base | None) -> tuple[Iterator[Update], list[Clash]]:
+    ids, keys, row_numbers = match.ids, match.desired.index, match.desired["row"].to_numpy()
     after: dict[int, dict[str, str]] = {}
     clashes: list[tuple[int, Clash]] = []
     for column in columns:
-        wanted, held = desired[column.key].array[rows], existing[column.key].array[matched]
-        known = None if base is None else base.cells(column.key, ids)
+        at = threeway.candidates(match, column)
+        wanted, held = match.wanted(column.key, at), match.held(column.key, at)
+        known = None if base is None else base.cells(column.key, ids[at])
         for decided in threeway.decisions(column, wanted, held, known):
-            place = decided.place
+            n, place = decided.place, int(at[decided.place])
             if decided.text is not None:
                 after.setdefault(place, {})[column.key] = decided.text
             if decided.clash:
-                facts = (str(keys[place]), int(row_numbers[place]), int(ids[place]))
-                told = Clash(decided.clash, *facts, column.key, decided.base, wanted[place], held[place])
-                if decided.clash == "conflict" and (column.multi != "replace" or decided.target != wanted[place]):
+                row = match.rows[place]
+                facts = (str(keys[row]), int(row_numbers[row]), int(ids[place]))
+                told = Clash(decided.clash, *facts, column.key, decided.base, wanted[n], held[n])
+                if decided.clash == "conflict" and (column.multi != "replace" or decided.target != wanted[n]):
                     told = dataclasses.replace(told, target=decided.target)
                 clashes.append((place, told))
     changed = sorted(after)
+    rows = match.rows[changed]
     clashes.sort(key=lambda entry: entry[0])
     updates = _built(
-        existing.iloc[matched[changed]],
+        match.existing.iloc[match.elements[changed]],
         [after[place] for place in changed],
-        keys=keys[changed].tolist(),
-        rows=row_numbers[changed].tolist(),
+        keys=keys[rows].tolist(),
+        rows=row_numbers[rows].tolist(),
     )
     return updates, [clash for _, clash in clashes]
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from catalogsync import exported, fields, model
+from catalogsync.columnwise import is_in, kept, repeats
 from catalogsync.keys import alternative_keys, row_keys
 
 
@@ -84,15 +85,15 @@ def existing_table(
     if row_ids is not None and len(row_ids):
         keys = exported.keys_by_id(keys, ids, row_ids, seen)
     shared: dict[str, tuple[int, ...]] = {}
-    repeated = keys.duplicated(keep=False) & (keys != "")
+    is_filled = (keys != "").to_numpy(bool)
+    repeated = repeats(keys)[0] & is_filled
     for key, group in ids[repeated].groupby(keys[repeated]):
         shared[str(key)] = tuple(sorted(int(id_) for id_ in group))
     for key, id_ in claims:
         shared[key] = tuple(sorted({*shared.get(key, ()), id_}))
     table = elements.set_axis(pd.Index(keys, dtype="str"), axis=0)
-    alone = ((keys != "") & ~keys.isin(list(shared))).to_numpy(bool)
     return Existing(
-        table=table[alone],
+        table=kept(table, is_filled & ~is_in(keys, list(shared))),
         shared=shared,
         ids=pd.Index(ids, dtype="int64"),
         element_count=len(elements),

@@ -22,6 +22,7 @@ from catalogsync.carried import Carried, DamagedValues, values_in
 from catalogsync.celltext import is_too_long_mark
 from catalogsync.errors import Problem, Spot
 from catalogsync.keys import row_keys
+from catalogsync.matching import Match
 from catalogsync.reader import Sheet
 
 Bools = NDArray[np.bool_]
@@ -197,21 +198,20 @@ def added_beside(
             yield Problem(address(int(row)), what, hint, (Spot(int(row)),))
 
 
-def with_held_texts(
-    desired: pd.DataFrame, existing: pd.DataFrame, mapping: model.Mapping
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The desired table with the catalog's own texts where the sheet has the mark of one that no cell holds; notes."""
-    notes = []
+def with_held_texts(match: Match, mapping: model.Mapping) -> tuple[Match, tuple[str, ...]]:
+    """The match with the catalog's own texts where the sheet has the mark of one that no cell holds; notes."""
+    notes, desired = [], match.desired
     for column in mapping.columns:
         texts = desired[column.key]
         marked = np.flatnonzero(texts.str.startswith("[").to_numpy(bool))
         marked = marked[[is_too_long_mark(text) for text in texts.iloc[marked]]]
         if not len(marked):
             continue
-        held = existing[column.key].reindex(desired.index[marked], fill_value="")
+        places = match.places[marked]
         filled = texts.to_numpy(dtype=object, copy=True)
-        filled[marked] = held.to_numpy(dtype=object)
+        filled[marked] = ""
+        filled[marked[places >= 0]] = match.existing[column.key].array[places[places >= 0]]
         desired = desired.assign(**{column.key: pd.Series(filled, index=desired.index, dtype="str")})
         cells = "1 text was" if len(marked) == 1 else f"{len(marked)} texts were"
         notes.append(f"“{column.header}”: {cells} not in the exported file: left as in the catalog")
-    return desired, tuple(notes)
+    return match if desired is match.desired else match.saying(desired), tuple(notes)

@@ -33,7 +33,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from catalogsync import captions
+from catalogsync import captions, columnwise
 from catalogsync.celltext import CellError, clean_text, is_too_long_mark, quoted, unread_mark
 from catalogsync.model import Column, Field
 from catalogsync.moments import parse_date, parse_date_time, show_date_time
@@ -76,6 +76,10 @@ CURRENCIES: Mapping[str, str] = {
 _GROUPS = " \u00a0\u202f\u2009'’"
 _NUMBER = re.compile(r"(?P<before>[^\d.,+-]*)(?P<number>[+-]?[\d.,\s\u00a0\u202f\u2009'’]*\d)(?P<after>[^\d]*)", re.S)
 _CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?(?<!^-0)")
+_WITHOUT_FRACTION = "-?[1-9][0-9]*|0"
+_WITH_FRACTION = r"-?[1-9][0-9]*(?:\.[0-9]*[1-9])?|0|-?0\.[0-9]*[1-9]"
+"""Numbers that are canonical already, for whole columns (RE2)."""
+
 DAMAGED_CODE = r"\s*[+-]?\d+(?:[.,]\d+)?[eE]\+?\d+\s*"
 """A code that Excel shortened, as in ``8.80609E+12``: its last digits are gone for good."""
 
@@ -326,6 +330,21 @@ def _parse_cell(text: str, column: Column) -> str:
 
 def parse_column(cells: pd.Series, column: Column) -> tuple[pd.Series, dict[str, CellError]]:
     """Sheet cells (`str`, no NaN) to canonical text, by distinct value; and what could not be read, by cell text."""
+    if column.type not in PARSERS and not column.empties:
+        return columnwise.clean(cells), {}
+    if column.type not in NUMBER_TYPES or column.empties:
+        parsed, errors = _parse_distinct(cells, column)
+        return pd.Series(parsed, index=cells.index, copy=False), errors
+    is_canonical = columnwise.matches(cells, _WITHOUT_FRACTION if column.decimal == "," else _WITH_FRACTION)
+    if is_canonical.all():
+        return cells, {}
+    parsed, errors = _parse_distinct(cells[~is_canonical], column)
+    values = cells.array.copy()
+    values[~is_canonical] = parsed
+    return pd.Series(values, index=cells.index, copy=False), errors
+
+
+def _parse_distinct(cells: pd.Series, column: Column) -> tuple[Any, dict[str, CellError]]:
     codes, texts = pd.factorize(cells)
     errors: dict[str, CellError] = {}
     parsed: list[str] = []
@@ -339,8 +358,7 @@ def parse_column(cells: pd.Series, column: Column) -> tuple[pd.Series, dict[str,
     if column.unknown == "add":
         unified = captions.unified(parsed)
         parsed = [text if is_too_long_mark(text) else made for text, made in zip(parsed, unified, strict=True)]
-    values = pd.array(parsed, dtype="str").take(codes) if parsed else pd.array([], dtype="str")
-    return pd.Series(values, index=cells.index, dtype="str"), errors
+    return pd.array(parsed, dtype="str").take(codes) if parsed else pd.array([], dtype="str"), errors
 
 
 def _look_for_meant(errors: Iterable[CellError], column: Column) -> None:

@@ -20,7 +20,9 @@ import pandas as pd
 
 from catalogsync import columnguards, model
 from catalogsync.celltext import quoted
+from catalogsync.columnwise import is_in
 from catalogsync.errors import Problem
+from catalogsync.matching import Match
 from catalogsync.model import Ceiling, Change, Update
 from catalogsync.plan import Plan
 
@@ -84,8 +86,7 @@ class LastRun:
 
 
 def alarms(
-    desired: pd.DataFrame,
-    existing: pd.DataFrame,
+    match: Match,
     mapping: model.Mapping,
     *,
     seen: pd.Index,
@@ -96,16 +97,16 @@ def alarms(
 ) -> tuple[Problem, ...]:
     """What looks like a broken sheet.
 
-    `desired` and `existing` as in tables.py, `desired` with good rows only; `seen` are the keys of all rows and
-    `sheet_rows` counts them, rejected ones too. `address` tells where a row stands. `changes` are the plan's.
+    `match` has good rows only; `seen` are the keys of all rows and `sheet_rows` counts them, rejected ones too.
+    `address` tells where a row stands. `changes` are the plan's.
     """
     updates = [change for change in changes if isinstance(change, Update) and change.row]
     return (
-        *_shrunk(sheet_rows, len(existing), mapping.floors.get("rows"), last_run.sheet_rows),
-        *_unmatched(seen, existing.index, mapping.floors.get("matched"), last_run.matched),
-        *columnguards.odd_columns(desired, existing, mapping, address),
-        *columnguards.free_texts(desired, mapping),
-        *columnguards.emptied(desired, existing, mapping, address, updates),
+        *_shrunk(sheet_rows, len(match.existing), mapping.floors.get("rows"), last_run.sheet_rows),
+        *_unmatched(match, seen, mapping.floors.get("matched"), last_run.matched),
+        *columnguards.odd_columns(match, mapping, address),
+        *columnguards.free_texts(match.desired, mapping),
+        *columnguards.emptied(match, mapping, address, updates),
     )
 
 
@@ -131,13 +132,12 @@ def _shrunk(
         )
 
 
-def _unmatched(
-    seen: pd.Index, held: pd.Index, floor: model.Floor | None, last_matched: int | None
-) -> Iterator[Problem]:
+def _unmatched(match: Match, seen: pd.Index, floor: model.Floor | None, last_matched: int | None) -> Iterator[Problem]:
     """A key column that matches nothing in the catalog, or much less than last time."""
+    held = match.existing.index
     if floor is None or not floor.amount or not len(seen) or not len(held):
         return
-    is_matched = held.get_indexer(seen) >= 0
+    is_matched = ~match.is_new if seen.equals(match.desired.index) else is_in(seen, held)
     matched = int(is_matched.sum())
     # A sheet with fewer rows than last time cannot match more than it has: that is the other guard's matter.
     comparable = 0 if last_matched is None else min(last_matched, len(seen))
@@ -168,7 +168,7 @@ def _likely_cause(unknown: pd.Index, held: pd.Index) -> str:
         "blanks and capital letters": lambda keys: keys.str.replace(r"\s", "", regex=True).str.lower(),
     }
     for name, plain in disguises.items():
-        count = int((pd.Index(plain(theirs).unique()).get_indexer(plain(ours)) >= 0).sum())
+        count = int(is_in(plain(ours), plain(theirs)).sum())
         if count >= min(len(ours), len(theirs)) / 2:
             return f"without {name} {count} would match;"
     return "another key column, lost leading zeros, blanks?"

@@ -44,6 +44,7 @@ from catalogsync.base import Base
 from catalogsync.bookparts import Tab
 from catalogsync.carried import lines_again
 from catalogsync.celltext import is_too_long_mark, quoted
+from catalogsync.columnwise import is_in
 from catalogsync.elements import existing_table, wanted_columns
 from catalogsync.errors import Problem, SheetError, UserError
 from catalogsync.exportcells import MOST_CHARACTERS
@@ -52,6 +53,7 @@ from catalogsync.keys import key_text
 from catalogsync.lock import exclusive
 from catalogsync.mapping import resolve
 from catalogsync.mappingfile import MappingFile, load_mapping
+from catalogsync.matching import Match
 from catalogsync.patching import Value
 from catalogsync.placing import Placing, excel_length
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
@@ -128,14 +130,13 @@ WHY: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class _Matched:
-    """A sheet's rows and the catalog's elements, as a plan matches them. `existing` is under the rows' keys.
+    """A sheet's rows and the catalog's elements, as a plan matches them.
 
     `ids` are all elements; `shared_with_row` counts those that share a key which stands in the sheet.
     """
 
     desired: tables.Desired
-    wanted: pd.DataFrame
-    existing: pd.DataFrame
+    match: Match
     ids: pd.Index
     shared_with_row: int
     problems: tuple[Problem, ...]
@@ -214,14 +215,13 @@ def _matched(
     wanted, shared = tables.without_shared(desired, existing, address)
     met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
     shared += remarks.rekeyed(met, desired, address)
-    existing = dataclasses.replace(existing, table=met.existing)
-    wanted, zeroless, _ = checks.without_lost_zeros(sheet, met.desired, existing, mapping, desired.seen)
-    wanted, nameless = tables.without_names(wanted, existing.table, address)
+    match = Match.of(met.desired, met.existing)
+    match, zeroless, _ = checks.without_lost_zeros(sheet, match, existing.shared, mapping, desired.seen)
+    match, nameless = tables.without_names(match, address)
     found = (*shared, *zeroless, *nameless)
     return _Matched(
         desired,
-        wanted,
-        existing.table,
+        match,
         existing.ids,
         len({id_ for key, ids in existing.shared.items() if key in desired.seen for id_ in ids}),
         (*desired.rejected, *found),
@@ -249,8 +249,8 @@ class _Work:
         """Decide, patch, check, replace."""
         found = self.match(self.sheet)
         place_of = {int(row): place for place, row in enumerate(self.sheet.rows.tolist())}
-        empties = self._stand_for_empty(found.wanted, place_of)
-        differs = list(differences(found.wanted, found.existing, self.mapping, known, stand_for_empty=empties))
+        empties = self._stand_for_empty(found.match.desired, place_of)
+        differs = list(differences(found.match, self.mapping, known, stand_for_empty=empties))
         differs = [each for each in differs if not self._is_marked(each)]
         takes = [each for each in differs if each.verdict == "take"]
         left = {(each.row, each.column.key): (each, str(each.verdict)) for each in differs if each.verdict != "take"}
@@ -269,8 +269,7 @@ class _Work:
         if values and tab:
             watch.step(f"Writing {self.path.name}", None)
             written, backup = self._replace(tab, values, done)
-        matched = threeway.is_in(found.wanted.index, found.existing.index)
-        with_row = int(threeway.is_in(found.existing.index, found.desired.seen).sum()) + found.shared_with_row
+        with_row = int(is_in(found.match.existing.index, found.desired.seen).sum()) + found.shared_with_row
         return Taken(
             written,
             backup,
@@ -278,8 +277,8 @@ class _Work:
             tuple(self._left_cell(each, why, place_of) for each, why in left.values()),
             found.problems,
             found.rejected_rows,
-            int(matched.sum()),
-            int((~matched).sum()) + found.gone_count,
+            len(found.match.rows),
+            int(found.match.is_new.sum()) + found.gone_count,
             len(found.ids) - with_row,
             tuple(_notes(done, known)),
             self.sheet.facts,
@@ -289,9 +288,7 @@ class _Work:
     def agreed(self, known: Base | None) -> Base:
         """What the sheet, as it is now, and the catalog agree on."""
         found = self.match(self.after or self.sheet)
-        return threeway.agreed(
-            found.wanted, found.existing, self.mapping, known, seen=found.desired.seen, ids=found.ids
-        )
+        return threeway.agreed(found.match, self.mapping, known, seen=found.desired.seen, ids=found.ids)
 
     # What differs, and what the cell is to hold.
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from catalogsync import newoptions
 from catalogsync.base import Base
+from catalogsync.columnwise import places_of, repeats
 from catalogsync.errors import Problem, Spot
 from catalogsync.keys import key_text
 from catalogsync.model import Add, Change, Clash, ClashKind, Delete, Result, Update
@@ -202,9 +203,8 @@ def not_approved(whole: Plan, approved: Plan) -> Iterator[Change]:
 
 def matched_ids(wanted: pd.DataFrame, base: Base) -> pd.Series:
     """The elements that rows were matched to, by row number. `wanted` and `base` as in sync.Planned."""
-    known = pd.Index(base.keys)
-    is_first = ~known.duplicated()
-    places = known[is_first].get_indexer(wanted.index)
+    is_first = repeats(base.keys)[1]
+    places = places_of(wanted.index, base.keys[is_first])
     rows = np.flatnonzero(places >= 0)
     return pd.Series(base.ids[is_first][places[rows]], index=wanted["row"].to_numpy()[rows], dtype="int64")
 

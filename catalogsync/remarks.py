@@ -10,9 +10,11 @@ from catalogsync import base as bases
 from catalogsync import checks, fields, tables, threeway
 from catalogsync.base import Base
 from catalogsync.celltext import quoted
+from catalogsync.columnwise import is_in
 from catalogsync.elements import Existing
 from catalogsync.errors import Problem, Spot, name_of
 from catalogsync.keys import key_text
+from catalogsync.matching import Match
 from catalogsync.model import Mapping
 from catalogsync.readback import Difference
 from catalogsync.reader import Sheet
@@ -48,8 +50,8 @@ def missing(
     if desired.unreadable_rows:
         return nothing, (f"{desired.unreadable_rows} rows have no readable key: no element counts as missing",)
     known = Base.empty() if known is None else known
-    gone = existing.table[~threeway.is_in(existing.table.index, desired.seen)]
-    had_key = threeway.is_in(pd.Index(known.keys), desired.seen)  # in the sheet still, maybe in a rejected row
+    gone = existing.table[~is_in(existing.table.index, desired.seen)]
+    had_key = is_in(known.keys, desired.seen)  # in the sheet still, maybe in a rejected row
     gone = gone[~gone["id"].isin(known.ids[had_key])]
     notes = []
     if not delete_unseen:
@@ -109,10 +111,8 @@ def shared_elsewhere(existing: Existing, desired: tables.Desired) -> Iterable[Pr
             yield Problem("", what, "none is touched")
 
 
-def losses(
-    wanted: pd.DataFrame, existing: pd.DataFrame, mapping: Mapping, known: Base | None, address: Callable[[int], str]
-) -> Iterator[Problem]:
+def losses(match: Match, mapping: Mapping, known: Base | None, address: Callable[[int], str]) -> Iterator[Problem]:
     """Cells of which the catalog stores only a part, and stored it before: nothing is sent for them again."""
-    for row, column, difference in threeway.losses(wanted, existing, mapping, known):
+    for row, column, difference in threeway.losses(match, mapping, known):
         what = f"the catalog stores only a part of it: {_stored_words(difference)}"
         yield Problem(f"{address(row)} ({column.header})", what, spots=(Spot(row, column.position),))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
@@ -41,6 +42,7 @@ from catalogsync.forecasting import forecast_of, read_floor
 from catalogsync.journal import Journal, Run
 from catalogsync.mapping import resolve
 from catalogsync.mappingfile import MappingFile, load_mapping
+from catalogsync.matching import Match
 from catalogsync.model import Add, Catalog, Ceiling, Column, Schema, Update
 from catalogsync.model import Mapping as SheetMapping
 from catalogsync.plan import Plan, Shown, counts_of
@@ -84,7 +86,8 @@ class PlanOptions:
 class Planned:
     """A plan, and what an apply in the same run can use again.
 
-    `base` is what sheet and catalog agree on as far as nothing is written, `wanted` the rows that were planned from.
+    `agreed` tells what sheet and catalog agree on as far as nothing is written, `wanted` are the rows that were planned
+    from.
     `editors` says of the elements that the plan speaks of when (Unix seconds) and by whom each was edited last.
     `is_part`: the sheet is a part of a catalog, so that its size says nothing about the next one's. `sheet` is what
     was read, where `PlanOptions.keep_sheet` asks for it: a result workbook is made from it.
@@ -94,13 +97,18 @@ class Planned:
     plan: Plan
     schema: Schema
     sheet_facts: Mapping[str, str]
-    base: Base
+    agreed: Callable[[], Base]
     wanted: pd.DataFrame
     editors: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     is_part: bool = False
     sheet: Sheet | None = None
     reads_sent: int = 0
     read_floor: int = 0
+
+    @cached_property
+    def base(self) -> Base:
+        """What sheet and catalog agree on. It takes as much memory as the sheet, so it is made when it is asked for."""
+        return self.agreed()
 
 
 def plan(
@@ -160,14 +168,14 @@ def plan_of(
     known, lack = export.base(stored, lack, desired.table, mapping)
     wanted, shared = tables.without_shared(desired, existing, address)
     met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
-    wanted, existing = met.desired, dataclasses.replace(existing, table=met.existing)
+    existing = dataclasses.replace(existing, table=met.existing)
     shared += remarks.rekeyed(met, desired, address)
-    wanted, held_notes = exported.with_held_texts(wanted, existing.table, mapping)
-    wanted, zeroless, meant = checks.without_lost_zeros(sheet, wanted, existing, mapping, desired.seen)
-    wanted, nameless = tables.without_names(wanted, existing.table, address)
+    match, held_notes = exported.with_held_texts(Match.of(met.desired, met.existing), mapping)
+    match, zeroless, meant = checks.without_lost_zeros(sheet, match, existing.shared, mapping, desired.seen)
+    match, nameless = tables.without_names(match, address)
     second: list[Problem] = []
     if not client.capabilities.keeps_repeated_hours:
-        wanted, second = tables.without_second_times(wanted, mapping, schema.timezone, address)
+        match, second = tables.without_second_times(match, mapping, schema.timezone, address)
     sought = dataclasses.replace(desired, seen=desired.seen.append(meant))
     missing, notes = remarks.missing(
         mapping,
@@ -178,20 +186,18 @@ def plan_of(
         delete_unseen=options.delete_unseen,
         delete_linked=options.delete_linked,
     )
-    diff = differ.diff(wanted, existing.table, mapping, missing, known)
+    diff = differ.diff(match, mapping, missing, known)
     changes, shown = diff.changes, _shown(mapping, schema)
     new_options = newoptions.needed(changes, shown)
     rejected = (*desired.rejected, *shared, *zeroless, *nameless, *second)
     rejected_rows = desired.rejected_rows + sum(map(len, (shared, zeroless, nameless)))
     rejected_rows += len({problem.where for problem in second})
-    matched = existing.table["id"][threeway.is_in(existing.table.index, wanted.index)]
     updated = sum(isinstance(change, Update) and bool(change.row) for change in changes)
     last_run = guards.LastRun(*journal.last_sheet(schema.account_id, schema.catalog_id, mapping.name))
     if export.name:
         last_run = guards.LastRun() if known is None else _last_run(known)
     alarms = guards.alarms(
-        wanted,
-        existing.table,
+        match,
         dataclasses.replace(mapping, floors={}) if export.is_part else mapping,
         seen=desired.seen,
         sheet_rows=desired.sheet_rows,
@@ -199,7 +205,6 @@ def plan_of(
         address=address,
         changes=changes,
     )
-    added = wanted[~threeway.is_in(wanted.index, existing.table.index)]
     batch_size = min(options.batch_size, client.capabilities.max_batch)
     made = Plan(
         account_id=schema.account_id,
@@ -214,7 +219,7 @@ def plan_of(
         existing_count=existing.element_count,
         max_id=existing.max_id,
         max_updated_at=existing.max_updated_at,
-        unchanged_count=len(matched) - updated,
+        unchanged_count=len(match.rows) - updated,
         batch_size=batch_size,
         write_requests=len(new_options) + client.write_requests(counts_of(changes), batch_size),
         rejected_rows=rejected_rows,
@@ -223,12 +228,12 @@ def plan_of(
         warnings=(
             *desired.warnings,
             *remarks.shared_elsewhere(existing, desired),
-            *remarks.losses(wanted, existing.table, mapping, known, address),
+            *remarks.losses(match, mapping, known, address),
             *remarks.sheet_warnings(sheet, desired, mapping),
-            *checks.similar_elements(sheet, added, existing, mapping, desired.seen),
-            *checks.lost_zeros(sheet, wanted, existing.table, mapping),
+            *checks.similar_elements(sheet, match, existing.shared, mapping, desired.seen),
+            *checks.lost_zeros(sheet, match, mapping),
             *newoptions.look_alikes(changes, shown, mapping.columns, address),
-            *exported.added_beside(added, row_ids, existing.ids, address),
+            *exported.added_beside(match.desired[match.is_new], row_ids, existing.ids, address),
         ),
         notes=(
             *export.notes,
@@ -249,13 +254,12 @@ def plan_of(
     forecast = forecast_of(made, client, recheck=options.recheck, checks=checked, elements=elements)
     made = dataclasses.replace(made, forecast=forecast)
     has_row = desired.seen.union(pd.Index(known.keys)) if export.is_part and known is not None else desired.seen
-    agreed = threeway.agreed(wanted, existing.table, mapping, known, seen=has_row, ids=existing.ids)
     return Planned(
         made,
         schema,
         sheet.facts,
-        agreed,
-        wanted,
+        partial(threeway.agreed, match, mapping, known, seen=has_row, ids=existing.ids),
+        match.desired,
         _editors(made, elements),
         is_part=export.is_part,
         sheet=sheet if options.keep_sheet else None,

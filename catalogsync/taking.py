@@ -12,14 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from catalogsync import captions, threeway
 from catalogsync.base import Base
+from catalogsync.columnwise import Bools
 from catalogsync.keys import alternative_keys
+from catalogsync.matching import Match
 from catalogsync.model import Column, Mapping
-
-Bools = NDArray[np.bool_]
 
 Verdict = Literal["take", "unsent", "conflict", "owner", "agreed", "key"]
 """``take`` patches the cell. The others leave it: ``unsent`` an edit of the sheet's, ``conflict`` both changed it,
@@ -47,16 +46,15 @@ class Difference:
 
 
 def differences(
-    desired: pd.DataFrame, existing: pd.DataFrame, mapping: Mapping, base: Base | None, *, stand_for_empty: pd.DataFrame
+    match: Match, mapping: Mapping, base: Base | None, *, stand_for_empty: pd.DataFrame
 ) -> Iterator[Difference]:
     """What differs between the rows and their elements, a column at a time, and what becomes of each cell.
 
-    `stand_for_empty` has the rows of `desired`, and says by column key which cells are blank or hold a text that
+    `stand_for_empty` has the rows of the sheet, and says by column key which cells are blank or hold a text that
     stands for an empty cell: what was passed over (`unknown: skip`) reads as empty, too, and is not.
     """
-    places = existing.index.get_indexer(desired.index)
-    rows = np.flatnonzero(places >= 0)
-    desired, existing = desired.iloc[rows], existing.iloc[places[rows]]
+    rows = match.rows
+    desired, existing = match.desired.iloc[rows], match.existing.iloc[match.elements]
     ids = pd.Index(existing["id"].to_numpy(), dtype="int64")
     is_by_key = _matched_by_key(desired, existing, mapping)
     key_columns = {column.key for entry in mapping.keys for column in entry}

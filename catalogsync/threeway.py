@@ -12,16 +12,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from catalogsync import captions, model
 from catalogsync.base import Base, Written, texts
+from catalogsync.columnwise import Bools, Places, is_in, repeats
+from catalogsync.matching import Match
 from catalogsync.model import Add, Clash, ClashKind, Column, Delete, Result, Update
 from catalogsync.plan import Plan
 from catalogsync.readback import HARMLESS, Difference, kind_of_difference
-
-Bools = NDArray[np.bool_]
-Places = NDArray[np.intp]
 
 
 def compared(mapping: model.Mapping) -> list[Column]:
@@ -137,29 +135,32 @@ def _other_terms(column: Column, said: Any, knew: Any, is_known: Bools) -> Bools
     return made
 
 
-def losses(
-    desired: pd.DataFrame, existing: pd.DataFrame, mapping: model.Mapping, base: Base | None
-) -> Iterator[tuple[int, Column, Difference]]:
+def candidates(match: Match, column: Column) -> Places:
+    """The pairs at which a column can disagree: where cells are equal, only options to be removed can."""
+    return np.flatnonzero(match.differs(column.key)) if column.multi != "remove" else np.arange(len(match.rows))
+
+
+def losses(match: Match, mapping: model.Mapping, base: Base | None) -> Iterator[tuple[int, Column, Difference]]:
     """Cells of which the catalog is known to hold only a part: the row, the column, and what is stored instead.
 
     Nothing is sent for them again while neither side changes; a person should hear of them every time.
     """
-    places = existing.index.get_indexer(desired.index)
-    rows = np.flatnonzero(places >= 0)
-    ids = existing["id"].to_numpy()[places[rows]]
+    if base is None:
+        return
     for column in compared(mapping):
-        cells = None if base is None or column.multi != "replace" else base.cells(column.key, ids)
+        at = np.flatnonzero(match.differs(column.key))
+        cells = None if column.multi != "replace" else base.cells(column.key, match.ids[at])
         if cells is None:
             continue
-        wanted, held = desired[column.key].array[rows], existing[column.key].array[places[rows]]
-        differs = np.asarray(wanted != held, dtype=bool) & np.asarray(wanted != "", dtype=bool)
-        differs &= ~np.asarray(pd.isna(cells[0]), dtype=bool)
-        for n in np.flatnonzero(differs).tolist():
+        wanted, held = match.wanted(column.key, at), match.held(column.key, at)
+        is_lost = np.asarray(wanted != "", dtype=bool) & ~np.asarray(pd.isna(cells[0]), dtype=bool)
+        for n in np.flatnonzero(is_lost).tolist():
             if (wanted[n], held[n]) != (cells[0][n], cells[1][n]):
                 continue
             kind = kind_of_difference(wanted[n], held[n])
             if kind not in HARMLESS:
-                yield int(desired["row"].iloc[rows[n]]), column, Difference(0, column.key, wanted[n], held[n], kind)
+                row = int(match.desired["row"].iloc[match.rows[at[n]]])
+                yield row, column, Difference(0, column.key, wanted[n], held[n], kind)
 
 
 # --- rows ----------------------------------------------------------------------------------------------------
@@ -195,7 +196,7 @@ def meet(
     """
     if base is None:
         return Met(desired, existing)
-    keys = base.keys[~base.keys.duplicated(keep=False).to_numpy(bool)]
+    keys = base.keys[~repeats(base.keys)[0]]
     places = pd.Index(keys).get_indexer(desired.index)
     rows = np.flatnonzero((places >= 0) & ~is_in(desired.index, existing.index))
     last_ids = keys.index[places[rows]]
@@ -221,12 +222,6 @@ def meet(
     return Met(desired[stays], existing, clashes, unclear)
 
 
-def is_in(found: pd.Index, keys: pd.Index) -> Bools:
-    """Which keys are among `keys`, none of which repeats: `isin` takes many times as long for text."""
-    made: Bools = keys.get_indexer(found) >= 0
-    return made
-
-
 def _is_unchanged(rows: pd.DataFrame, ids: pd.Index, mapping: model.Mapping, base: Base) -> Bools:
     """Which rows say what they said at the last run, as far as that is known."""
     same = np.ones(len(rows), dtype=bool)
@@ -238,41 +233,30 @@ def _is_unchanged(rows: pd.DataFrame, ids: pd.Index, mapping: model.Mapping, bas
     return same
 
 
-def agreed(
-    desired: pd.DataFrame,
-    existing: pd.DataFrame,
-    mapping: model.Mapping,
-    base: Base | None,
-    *,
-    seen: pd.Index,
-    ids: pd.Index,
-) -> Base:
+def agreed(match: Match, mapping: model.Mapping, base: Base | None, *, seen: pd.Index, ids: pd.Index) -> Base:
     """The base after a run, as far as nothing is written: every cell on which sheet and catalog agree now.
 
     Cells that disagree keep what the old base says. So do elements without a row, and elements that are gone while
     their row is not: a colleague deleted those. An element whose key is another one's now is no longer the sheet's.
     """
     base = Base.empty() if base is None else base
-    places = existing.index.get_indexer(desired.index)
-    rows = np.flatnonzero(places >= 0)
-    matched = places[rows]
-    matched_ids = pd.Index(existing["id"].to_numpy()[matched], dtype="int64")
-    is_taken = is_in(pd.Index(base.keys), desired.index[rows])
-    has_row = is_in(pd.Index(base.keys), seen)
+    row_count, keys = len(match.rows), match.desired.index[match.rows]
+    matched_ids = pd.Index(match.ids, dtype="int64")
+    is_taken, has_row = is_in(base.keys, keys), is_in(base.keys, seen)
     stays = ~base.ids.isin(matched_ids) & ~is_taken & (base.ids.isin(ids) | has_row)
     rest = base.ids[stays]
     crm: dict[str, Any] = {}
     sheet: dict[str, Any] = {}
     for column in compared(mapping):
-        wanted, held = desired[column.key].array[rows], existing[column.key].array[matched]
         known = base.cells(column.key, matched_ids.append(rest))
-        said, knew = known or (_unknown(len(rows) + len(rest)), _unknown(len(rows) + len(rest)))
-        disagrees = np.zeros(len(rows), dtype=bool)
-        disagrees[disagreements(column, wanted, held, said[: len(rows)])[0]] = True
-        crm[column.key] = _joined(held, knew, disagrees)
-        sheet[column.key] = _joined(wanted, said, disagrees)
-    keys = [*desired.index[rows], *base.keys[stays]]
-    return Base.of(matched_ids.append(rest), np.array(keys, dtype=object), crm, sheet)
+        said, knew = known or (_unknown(row_count + len(rest)), _unknown(row_count + len(rest)))
+        disagrees, at = np.zeros(row_count, dtype=bool), candidates(match, column)
+        found = disagreements(column, match.wanted(column.key, at), match.held(column.key, at), said[at])[0]
+        disagrees[at[found]] = True
+        crm[column.key] = _joined(match.held(column.key), knew, disagrees)
+        sheet[column.key] = _joined(match.wanted(column.key), said, disagrees)
+    all_keys = pd.concat([pd.Series(keys), base.keys[stays]], ignore_index=True).array
+    return Base.of(matched_ids.append(rest), all_keys, crm, sheet)
 
 
 def _unknown(count: int) -> Any:

@@ -10,6 +10,7 @@ import pytest
 from catalogsync import checks, tables
 from catalogsync.elements import existing_table
 from catalogsync.errors import Problem, Spot
+from catalogsync.matching import Match
 from catalogsync.model import Column, Mapping
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
 from tests.builders import FIELDS, columns_mapping, elements, sheet
@@ -123,8 +124,10 @@ def lost(read: Sheet, held: Sequence[str], mapping: Mapping = BOTH) -> tuple[lis
     existing = existing_table(
         elements(["1", "name", "13"], *((code, "Oak", "") for code in held)), mapping, desired.seen
     )
-    left, problems, meant = checks.without_lost_zeros(read, desired.table, existing, mapping, desired.seen)
-    return left.index.tolist(), [str(problem) for problem in problems], meant.tolist()
+    left, problems, meant = checks.without_lost_zeros(
+        read, Match.of(desired.table, existing.table), existing.shared, mapping, desired.seen
+    )
+    return left.desired.index.tolist(), [str(problem) for problem in problems], meant.tolist()
 
 
 def test_a_key_that_lost_its_zeros_is_rejected_since_the_product_would_be_added_twice() -> None:
@@ -165,16 +168,18 @@ def test_zeros_are_lost_within_composite_keys_too() -> None:
     read = sheet(HEADERS, ("A", "Oak", "7"))
     desired = tables.desired_table(read, mapping)
     existing = existing_table(elements(["1", "name", "13"], ("A", "Oak", "007")), mapping, desired.seen)
-    left, [problem], _ = checks.without_lost_zeros(read, desired.table, existing, mapping, desired.seen)
-    assert len(left) == 0
+    left, [problem], _ = checks.without_lost_zeros(
+        read, Match.of(desired.table, existing.table), existing.shared, mapping, desired.seen
+    )
+    assert len(left.desired) == 0
     assert 'the key "A + 7", but element 101 has "A + 007"' in problem.what
 
 
 def near(read: Sheet, held: Sequence[str]) -> list[str]:
     desired = tables.desired_table(read, BOTH)
     existing = existing_table(elements(["1", "name", "13"], *((code, "Oak", "") for code in held)), BOTH, desired.seen)
-    added = desired.table[existing.table.index.get_indexer(desired.table.index) < 0]
-    return [problem.what for problem in checks.similar_elements(read, added, existing, BOTH, desired.seen)]
+    match = Match.of(desired.table, existing.table)
+    return [problem.what for problem in checks.similar_elements(read, match, existing.shared, BOTH, desired.seen)]
 
 
 def test_a_new_product_whose_key_is_nearly_that_of_an_element_is_worth_a_look() -> None:
@@ -202,7 +207,8 @@ def test_a_text_that_lost_its_zeros_is_worth_a_look_and_is_sent() -> None:
         ("6", "Fir", "07"),
     )
     existing = existing_table(held, BOTH, desired.seen)
-    found = list(checks.lost_zeros(read, desired.table, existing.table, BOTH))
+    match = Match.of(desired.table, existing.table)
+    found = list(checks.lost_zeros(read, match, BOTH))
     assert [(str(problem), problem.spots) for problem in found] == [
         (
             'prices.csv:2 (EAN): "123" is "00123" in the catalog: zeros in front were lost (format the column as text, '
@@ -212,7 +218,7 @@ def test_a_text_that_lost_its_zeros_is_worth_a_look_and_is_sent() -> None:
     ]
 
     never_sent = columns_mapping(CODE, NAME, replace(EAN, owner="crm"))
-    assert list(checks.lost_zeros(read, desired.table, existing.table, never_sent)) == []
+    assert list(checks.lost_zeros(read, match, never_sent)) == []
 
 
 # --- garbled text ---

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from catalogsync import model
 from catalogsync.differ import diff
+from catalogsync.matching import Match
 from catalogsync.model import Add, Change, Column, Delete, Update
 from tests.builders import FIELDS, columns_mapping, desired, existing, keys, table
 
@@ -30,7 +31,7 @@ def changes_of(
     wanted: pd.DataFrame, held: pd.DataFrame, mapping: model.Mapping, missing: pd.Index
 ) -> tuple[Change, ...]:
     """The changes without a base; there is nothing to clash with."""
-    made = diff(wanted, held, mapping, missing)
+    made = diff(Match.of(wanted, held), mapping, missing)
     assert made.clashes == ()
     return made.changes
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from catalogsync import model
 from catalogsync.errors import GuardRefused, Problem
 from catalogsync.guards import LastRun, alarms, exceeded, stopping
+from catalogsync.matching import Match
 from catalogsync.model import AddOptions, Ceiling, Column, Field, Floor
 from catalogsync.plan import Shown
 from catalogsync.sync import check_guards
@@ -92,8 +93,7 @@ def _new(count: int, row_count: int, **settings: Any) -> tuple[Problem, ...]:
     cells = [f"+new {n}" if n < count else "51" for n in range(row_count)] + [""] * 10
     wanted = desired(["1", "5"], {f"K{n}": (f"K{n}", cell) for n, cell in enumerate(cells)})
     return alarms(
-        wanted,
-        existing(["1", "5"], {}),
+        Match.of(wanted, existing(["1", "5"], {})),
         columns_mapping(code, colour),
         seen=wanted.index,
         sheet_rows=len(cells),
@@ -164,8 +164,7 @@ def alarms_of(
     wanted = desired(names, {key: [key, text] for key, text in after.items()})
     held = existing(names, {key: [key, text] for key, text in before.items()})
     found = alarms(
-        wanted,
-        held,
+        Match.of(wanted, held),
         mapping,
         seen=wanted.index if seen is None else seen,
         sheet_rows=len(after) if sheet_rows is None else sheet_rows,
@@ -658,9 +657,14 @@ def _emptying(count: int, filled: int, *, row: int = 2, column: Column = KIND) -
     mapping = columns_mapping(CODE, column, floors=FLOORS)
     last_run = LastRun(filled, filled)
     found = alarms(
-        wanted, held, mapping, seen=index, sheet_rows=filled, last_run=last_run, address=lambda row: f"a.csv:{row}",
+        Match.of(wanted, held),
+        mapping,
+        seen=index,
+        sheet_rows=filled,
+        last_run=last_run,
+        address=lambda row: f"a.csv:{row}",
         changes=changes,
-    )  # fmt: skip
+    )
     return list(found)
 
 
@@ -714,7 +718,7 @@ def test_a_quarter_of_a_million_rows_are_no_problem() -> None:
     wanted = held.assign(**{"2": prices[::-1], "row": np.arange(count)})
     mapping = columns_mapping(CODE, PRICE, floors=FLOORS)
     last_run = LastRun(count, count)
-    found = alarms(wanted, held, mapping, seen=index, sheet_rows=count, last_run=last_run, address=str)
+    found = alarms(Match.of(wanted, held), mapping, seen=index, sheet_rows=count, last_run=last_run, address=str)
     assert [problem.where for problem in found] == ["guard Price"]
 
 

@@ -17,7 +17,8 @@ PACKAGE = Path(catalogsync.__file__).parent
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model", "captions"),
     ("replacing", "celltext"),
-    ("moments",),
+    ("moments", "columnwise"),
+    ("matching",),
     (
         "base",
         "fields",

@@ -14,6 +14,7 @@ from catalogsync import model, tables
 from catalogsync.elements import Existing, columns_of, existing_table, wanted_columns
 from catalogsync.errors import Problem, SheetError
 from catalogsync.keys import key_text
+from catalogsync.matching import Match
 from catalogsync.model import Column, Field, Mapping
 from catalogsync.reader import CellProblem, Sheet
 from catalogsync.tables import Desired, desired_table
@@ -435,17 +436,17 @@ def test_a_new_product_needs_a_name_an_existing_one_does_not() -> None:
     mapping = columns_mapping(CODE, NAME)
     made = _desired(mapping, ("A", "", "", "", ""), ("B", "", "", "", ""), ("C", "Elm", "", "", ""))
     known = existing_table(elements(["1", "name"], ("A", "Oak")), mapping, made.seen)
-    kept, problems = tables.without_names(made.table, known.table, _address)
-    assert (list(kept.index), problems) == (["A", "C"], [Problem("prices.csv:3", "a new product needs a name")])
+    left, problems = tables.without_names(Match.of(made.table, known.table), _address)
+    assert (list(left.desired.index), problems) == (["A", "C"], [Problem("prices.csv:3", "a new product needs a name")])
 
 
 def test_without_a_column_for_the_name_nothing_can_be_added() -> None:
     mapping = columns_mapping(CODE, PRICE)
     made = _desired(mapping, ("A", "", "5", "", ""), ("B", "", "6", "", ""))
     known = existing_table(elements(["1", "2"], ("A", "5")), mapping, made.seen)
-    kept, problems = tables.without_names(made.table, known.table, _address)
+    left, problems = tables.without_names(Match.of(made.table, known.table), _address)
     told = "a new product, and no column is mapped to `name`"
-    assert (list(kept.index), problems) == (["A"], [Problem("prices.csv:3", told)])
+    assert (list(left.desired.index), problems) == (["A"], [Problem("prices.csv:3", told)])
 
 
 def test_rows_whose_key_does_not_identify_one_element_are_rejected_with_all_ids() -> None:

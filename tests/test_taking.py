@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from catalogsync.base import Base
+from catalogsync.matching import Match
 from catalogsync.model import Column, Field, Mapping
 from catalogsync.taking import differences
 
@@ -31,7 +32,7 @@ def verdict(
     if last is not None:
         said, knew = (last, last) if isinstance(last, str) else last
         base = Base.of([501], ["a"], {where.key: [knew], "1": ["a"]}, {where.key: [said], "1": ["a"]})
-    found = list(differences(desired, existing, mapping, base, stand_for_empty=empties))
+    found = list(differences(Match.of(desired, existing), mapping, base, stand_for_empty=empties))
     assert len(found) <= 1
     return (found[0].verdict, found[0].target) if found else None
 

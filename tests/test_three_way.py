@@ -13,6 +13,7 @@ import pytest
 from catalogsync import model
 from catalogsync.base import Base, Written
 from catalogsync.differ import diff
+from catalogsync.matching import Match
 from catalogsync.model import Add, Change, Clash, Column, Delete, Result, Update
 from catalogsync.threeway import agreed, meet, written
 from tests.builders import FIELDS, columns_mapping, desired, made_plan, table
@@ -53,7 +54,7 @@ def planned(
     met = meet(wanted, held, mapping, base, seen=wanted.index, ids=ids)
     rest = met.existing[~met.existing.index.isin(wanted.index)]
     missing = rest.index[rest["id"].isin([] if base is None else base.ids[~base.keys.isin(wanted.index)])]
-    made = diff(met.desired, met.existing, mapping, missing, base)
+    made = diff(Match.of(met.desired, met.existing), mapping, missing, base)
     return made.changes, (*made.clashes, *met.clashes)
 
 
@@ -421,7 +422,7 @@ def test_an_element_that_lost_its_key_is_neither_touched_nor_added_again() -> No
     assert planned(wanted, held, mapping, base, keyless=[7]) == ((), ())
     ids = pd.Index([7], dtype="int64")
     assert meet(wanted, held, mapping, base, seen=wanted.index, ids=ids).unclear == {"A": 7}
-    assert agreed(wanted.iloc[:0], held, mapping, base, seen=wanted.index, ids=ids).equals(base)
+    assert agreed(Match.of(wanted.iloc[:0], held), mapping, base, seen=wanted.index, ids=ids).equals(base)
 
 
 def test_cells_that_the_base_does_not_know_do_not_bring_a_deleted_element_back() -> None:
@@ -441,7 +442,9 @@ def test_what_both_sides_say_is_agreed_and_the_rest_is_as_it_was() -> None:
     wanted = desired(names, rows)
     held = elements(names, {1: ["A", "10"], 2: ["B", "21"], 3: ["C", "31"], 4: ["D", "41"], 7: ["G", "7"]})
 
-    made = agreed(wanted, held, columns_mapping(CODE, PRICE), base, seen=wanted.index, ids=pd.Index(held["id"]))
+    made = agreed(
+        Match.of(wanted, held), columns_mapping(CODE, PRICE), base, seen=wanted.index, ids=pd.Index(held["id"])
+    )
 
     table_ = [[id_, *cells] for id_, *cells in zip(made.ids, made.keys, made.sheet["2"], made.crm["2"], strict=True)]
     assert [[None if pd.isna(cell) else cell for cell in row] for row in table_] == [
@@ -459,7 +462,7 @@ def test_an_element_whose_key_is_another_ones_now_is_no_longer_the_sheets() -> N
     wanted, held = desired(names, {"A": ["A", "1"]}), elements(names, {8: ["A", "1"], 7: ["Z", "1"]})
     base, mapping = known(names, {7: ["A", "1"]}), columns_mapping(CODE, PRICE, missing="delete")
     assert planned(wanted, held, mapping, base) == ((), ())
-    made = agreed(wanted, held, mapping, base, seen=wanted.index, ids=pd.Index(held["id"]))
+    made = agreed(Match.of(wanted, held), mapping, base, seen=wanted.index, ids=pd.Index(held["id"]))
     assert made.ids.tolist() == [8]
 
 
@@ -467,7 +470,9 @@ def test_an_emptied_cell_stays_filled_in_the_base_until_the_field_is_empty() -> 
     names = ["1", "2"]
     wanted, held = desired(names, {"A": ["A", ""]}), elements(names, {7: ["A", "90"]})
     base = known(names, {7: ["A", "75"]})
-    made = agreed(wanted, held, columns_mapping(CODE, PRICE), base, seen=wanted.index, ids=pd.Index(held["id"]))
+    made = agreed(
+        Match.of(wanted, held), columns_mapping(CODE, PRICE), base, seen=wanted.index, ids=pd.Index(held["id"])
+    )
     assert made.equals(base)
 
 

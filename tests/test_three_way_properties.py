@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from catalogsync import model
 from catalogsync.base import Base
 from catalogsync.differ import diff
+from catalogsync.matching import Match
 from catalogsync.model import Add, Change, Clash, Delete, Result, Update
 from catalogsync.threeway import agreed, meet, written
 from tests.builders import columns_mapping, desired, made_plan
@@ -93,9 +94,10 @@ class Run:
         rest = met.existing[~met.existing.index.isin(seen)]
         base = self.base or Base.empty()
         missing = rest.index[rest["id"].isin(base.ids[~base.keys.isin(seen)])]
-        made = diff(met.desired, met.existing, self.mapping, missing, self.base)
+        match = Match.of(met.desired, met.existing)
+        made = diff(match, self.mapping, missing, self.base)
         self.changes, self.clashes = made.changes, (*made.clashes, *met.clashes)
-        self.agreed = agreed(met.desired, met.existing, self.mapping, self.base, seen=seen, ids=ids)
+        self.agreed = agreed(match, self.mapping, self.base, seen=seen, ids=ids)
 
     def after(self) -> Rows:
         """The catalog when the changes are applied. A composite field that is sent loses what is left out."""
@@ -177,7 +179,7 @@ def test_a_base_that_equals_the_catalog_makes_no_difference(
     run = Run(sheet, held, mapping, base)
     wanted, existing = desired(COLUMNS, sheet), elements(COLUMNS, held)
     missing = existing.index[~existing.index.isin(wanted.index)]
-    assert (run.changes, run.clashes) == (diff(wanted, existing, mapping, missing).changes, ())
+    assert (run.changes, run.clashes) == (diff(Match.of(wanted, existing), mapping, missing).changes, ())
 
 
 @given(_SHEET, _by_id(lost_keys=True), _mappings(), _bases(), st.randoms(use_true_random=False))

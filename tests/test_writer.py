@@ -27,6 +27,7 @@ from catalogsync.emulator.knobs import Knobs
 from catalogsync.emulator.store import Store
 from catalogsync.errors import Refused, Stopped, Temporary, Unauthorized
 from catalogsync.journal import Journal
+from catalogsync.matching import Match
 from catalogsync.model import Change, Mapping, Result, Stored, Update
 from catalogsync.outbox import Outbox
 from catalogsync.plan import Plan, to_json
@@ -863,7 +864,7 @@ def planned(made: World, sheet: dict[str, str], batch_size: int) -> Plan:
         }
     ).set_axis(pd.Index(list(sheet), dtype="str"), axis=0)
     existing = existing_table(made.client.elements(SCHEMA, columns(*WANTED)), MAPPING, desired.index)
-    changes = differ.diff(desired, existing.table, MAPPING, pd.Index([], dtype="str")).changes
+    changes = differ.diff(Match.of(desired, existing.table), MAPPING, pd.Index([], dtype="str")).changes
     facts = {"existing_count": existing.element_count, "max_id": existing.max_id}
     return plan_of(*changes, batch_size=batch_size, **facts)
 
