@@ -33,6 +33,7 @@ from catalogsync.api.transport import (
 from catalogsync.api.v2 import V2
 from catalogsync.api.v4 import V4
 from catalogsync.budget import Budget
+from catalogsync.collecting import rare_collections
 from catalogsync.errors import Refused, UnexpectedAnswer, UserError
 from catalogsync.model import Catalog, Change, Column, NewField, Result, Schema
 
@@ -253,7 +254,7 @@ class Client:
         long it takes. What is under way when the end is reached was asked for in vain.
         """
         ahead = _Ahead(self._send)
-        with ahead:
+        with rare_collections(), ahead:
             try:
                 ask = next(reading)
                 while True:

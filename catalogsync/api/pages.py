@@ -7,6 +7,8 @@ dialect makes the same elements.
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -28,11 +30,28 @@ Read = Callable[[Values], Iterable[tuple[str, str]]]
 """From a field's values to (column key, canonical text) pairs."""
 
 
+class _Nothing(msgspec.Struct):
+    """Stands for the value of a field that an element does not have."""
+
+    value: str = ""
+    enum: Any = None
+
+
+NO_OPTION = object()
+NOTHING: Values = [_Nothing(enum=NO_OPTION)]
+"""The values of a field that an element does not have."""
+
+
 @dataclass(frozen=True, slots=True)
 class One:
-    """Reads a field that is one column: `text` is canonical text out of its values, None where they say nothing."""
+    """Reads a field that is one column: `text` is canonical text out of its values, None where they say nothing.
+
+    `fast` reads the field of all elements of a page at once, where all have the shape that is usual for it; None where
+    one has not. It may raise TypeError and AttributeError then, too.
+    """
 
     text: Callable[[Values], str | None]
+    fast: Callable[[Sequence[Values]], list[str] | None] | None = None
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -51,6 +70,32 @@ class Element(msgspec.Struct, gc=False, kw_only=True):
     updated_by: int | None = None
     is_deleted: bool | None = None
     entries: Any
+
+
+def are_single(held: Sequence[Values]) -> bool:
+    """Whether each element has exactly one value, or `NOTHING`."""
+    return sum(map(len, held)) == len(held)
+
+
+def fast_texts(held: Sequence[Values]) -> list[str] | None:
+    """Texts, as `clean_text` has them."""
+    if not are_single(held):
+        return None
+    texts = [values[0].value.strip() for values in held]
+    return None if "\r" in "".join(texts) else texts
+
+
+_NUMBER = r"(?:(?:[1-9][0-9]{0,14}|0)(?:\.[0-9]{0,8}[1-9])?)?"
+_NUMBERS = re.compile(rf"{_NUMBER}(?:\n{_NUMBER})*")
+"""Numbers as they are canonical already; longer ones are read one by one."""
+
+
+def fast_numbers(held: Sequence[Values]) -> list[str] | None:
+    """Numbers that are sent as canonical text."""
+    if not are_single(held):
+        return None
+    texts = [values[0].value for values in held]
+    return texts if _NUMBERS.fullmatch("\n".join(texts)) else None
 
 
 def decoder_of(answer: type[T]) -> Callable[[bytes], T]:
@@ -100,23 +145,23 @@ def page_of(
 ) -> Page:
     """The listed elements as columns. A field without a value is absent on the wire and "" here; a checkbox "0"."""
     items = [item for item in listed if not item.is_deleted]
-    held: dict[int, list[Values | None]] = {
-        column.field.id: [None] * len(items) for column in columns if column.field is not None
+    held: dict[int, list[Values]] = {
+        column.field.id: [NOTHING] * len(items) for column in columns if column.field is not None
     }
+    column_of = held.get
     for place, item in enumerate(items):
         entries = item.entries
         for entry in entries if type(entries) is list else (entries or {}).values():
-            if entry.field_id in held:
-                values = entry.values
-                held[entry.field_id][place] = values if type(values) is list else [values] if values else None
+            column = column_of(entry.field_id)
+            if column is not None and (values := entry.values):
+                column[place] = values if type(values) is list else [values]
     texts = {column.key: [""] * len(items) for column in columns}
     if NAME in texts:
         texts[NAME] = [clean_text(item.name or "") for item in items]
     for field in {column.field.id: column.field for column in columns if column.field is not None}.values():
         _read(held[field.id], reader_of(field), str(field.id), texts)
-    for column in columns:
-        if column.type == "checkbox":
-            texts[column.key] = [text or "0" for text in texts[column.key]]
+    for key in [column.key for column in columns if column.type == "checkbox"]:
+        texts[key] = [text or "0" for text in texts[key]]
     return Page(
         ids=[item.id for item in items],
         updated_at=[item.updated_at or 0 for item in items],
@@ -127,17 +172,26 @@ def page_of(
     )
 
 
-def _read(held: Sequence[Values | None], reader: One | Read, key: str, texts: dict[str, list[str]]) -> None:
+def _read(held: Sequence[Values], reader: One | Read, key: str, texts: dict[str, list[str]]) -> None:
     """Read a field's values in all elements into the columns that it has."""
     if isinstance(reader, One):
-        read = reader.text
         if key in texts:
-            texts[key] = [read(values) or "" if values else "" for values in held]
+            texts[key] = _read_one(held, reader)
         return
     for place, values in enumerate(held):
-        for part, text in reader(values) if values else ():
+        for part, text in reader(values) if values is not NOTHING else ():
             if part in texts:
                 texts[part][place] = text
+
+
+def _read_one(held: Sequence[Values], reader: One) -> list[str]:
+    if reader.fast is not None:
+        with contextlib.suppress(TypeError, AttributeError):
+            texts = reader.fast(held)
+            if texts is not None:
+                return texts
+    read = reader.text
+    return ["" if values is NOTHING else read(values) or "" for values in held]
 
 
 def batch_of(texts: Mapping[str, Sequence[str]]) -> pa.RecordBatch:

@@ -73,4 +73,6 @@ def _values(values: Any) -> Any:
 
 def is_linked(element: _Element) -> bool:
     """Whether an element hangs on leads or customers; not on the page, but read by clients (notes 1.4)."""
-    return any(entries_of(mapping_of(kind).get("id")) for kind in (element.leads, element.customers) if kind)
+    if not element.leads and not element.customers:
+        return False
+    return any(entries_of(mapping_of(kind).get("id")) for kind in (element.leads, element.customers))

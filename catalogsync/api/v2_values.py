@@ -10,13 +10,12 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from msgspec import UNSET
-
 from catalogsync import fields
-from catalogsync.api.pages import One, Read, plain
+from catalogsync.api.pages import NO_OPTION, One, Read, Values, are_single, fast_numbers, fast_texts, plain
 from catalogsync.api.v2_elements import V2Value
 from catalogsync.api.wire import as_text, is_number, mapping_of
 from catalogsync.celltext import clean_text
@@ -64,10 +63,7 @@ def write_values(field: Field, parts: Mapping[str, str], timezone: str) -> list[
 
 
 def reader_of(field: Field, timezone: str) -> One | Read:
-    """What reads a field's ``values``.
-
-    The shape that nearly every value has is told by its type and read at once; every other one takes the long way.
-    """
+    """What reads a field's ``values``."""
     key = str(field.id)
     match field.type:
         case "smart_address":
@@ -77,61 +73,59 @@ def reader_of(field: Field, timezone: str) -> One | Read:
         case "items":
             return One(lambda values: fields.canonical_items([_value(entry) for entry in values]))
         case "multiselect":
-            return One(_options_reader(field))
+            options = partial(_read_options, field=field)
+            return One(options, _Known(lambda enums: options([V2Value(enum=enum) for enum in enums])).of_sets)
     one = _READ_ONE.get(field.type)
-    return One(_read_text if one is None else _one_reader(one, field, timezone))
+    if one is None:
+        return One(lambda values: "\n".join(clean_text(as_text(_value(entry))) for entry in values), fast_texts)
+
+    def first(values: Values) -> str:
+        return one(plain(values[0]), field, timezone)
+
+    if one is _read_number:
+        return One(first, fast_numbers)
+    if one is _read_date:
+        return One(first, _fast_dates)
+    if one is _read_option:
+        return One(first, _Known(lambda enum: first([V2Value(enum=enum)])).of_enums)
+    return One(first, _Known(lambda value: first([V2Value(value)])).of_values)
 
 
-def _read_text(values: Sequence[Any]) -> str:
-    if len(values) == 1:
-        entry = values[0]
-        if type(entry) is V2Value and type(entry.value) is str and "\r" not in entry.value:
-            return entry.value.strip()
-    return "\n".join(clean_text(as_text(_value(entry))) for entry in values)
+class _Known(dict[Any, str]):
+    """What the values of a type that has few of them are read as; each is read once."""
 
+    def __init__(self, read: Callable[[Any], str]) -> None:
+        super().__init__({NO_OPTION: "", (NO_OPTION,): ""})
+        self._read = read
 
-def _one_reader(
-    one: Callable[[Any, Field, str], str], field: Field, timezone: str
-) -> Callable[[Sequence[Any]], str | None]:
-    """Reads the first value; of a type that has few distinct ones, each once."""
-    known: dict[tuple[Any, Any], str] = {}
-
-    def number(values: Sequence[Any]) -> str | None:
-        entry = values[0]
-        if type(entry) is V2Value and type(entry.value) is str and _PLAIN.fullmatch(entry.value):
-            return entry.value
-        return one(plain(entry), field, timezone)
-
-    def repeating(values: Sequence[Any]) -> str | None:
-        entry = values[0]
-        if type(entry) is V2Value and type(entry.value) is str and (type(entry.enum) is str or entry.enum is UNSET):
-            text = known.get((entry.value, entry.enum))
-            if text is None:
-                text = known[entry.value, entry.enum] = one(plain(entry), field, timezone)
-            return text
-        return one(plain(entry), field, timezone)
-
-    return number if one is _read_number else repeating
-
-
-def _options_reader(field: Field) -> Callable[[Sequence[Any]], str]:
-    """Reads several options; each set of ids once."""
-    known: dict[tuple[Any, ...], str] = {}
-
-    def options(values: Sequence[Any]) -> str:
-        enums = tuple([entry.enum if type(entry) is V2Value else None for entry in values])
-        if not all(type(enum) is str and enum for enum in enums):
-            return fields.join_ids(_option(plain(entry), field) for entry in values)
-        text = known.get(enums)
-        if text is None:
-            text = known[enums] = fields.join_ids(_option(plain(entry), field) for entry in values)
+    def __missing__(self, key: Any) -> str:
+        if not all(type(part) is str and part for part in (key if type(key) is tuple else (key,))):
+            raise TypeError("this one is read by itself")
+        text = self[key] = self._read(key)
         return text
 
-    return options
+    def of_values(self, held: Sequence[Values]) -> list[str] | None:
+        """What lone values are read as."""
+        return [self[values[0].value] for values in held] if are_single(held) else None
+
+    def of_enums(self, held: Sequence[Values]) -> list[str] | None:
+        """What lone options are read as, by their ids."""
+        return [self[values[0].enum] for values in held] if are_single(held) else None
+
+    def of_sets(self, held: Sequence[Values]) -> list[str] | None:
+        """What several options are read as, by their ids."""
+        return [self[tuple([entry.enum for entry in values])] for values in held]
 
 
-_PLAIN = re.compile(r"(?:[1-9][0-9]{0,14}|0)(?:\.[0-9]{0,8}[1-9])?")
-"""A number as it is canonical already; longer ones take the long way."""
+_DATES = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2})?(?:\n(?:[0-9]{4}-[0-9]{2}-[0-9]{2})?)*")
+
+
+def _fast_dates(held: Sequence[Values]) -> list[str] | None:
+    """Dates as v2 sends them, with a time that says nothing."""
+    if not are_single(held):
+        return None
+    texts = [values[0].value[:10] for values in held]
+    return texts if _DATES.fullmatch("\n".join(texts)) else None
 
 
 def _value(entry: Any) -> Any:
@@ -149,6 +143,10 @@ def _option(entry: Any, field: Field) -> int:
     if is_number(raw):
         return int(raw)
     return next((id_ for id_, caption in field.enums.items() if caption == raw), 0)
+
+
+def _read_options(values: Values, field: Field) -> str:
+    return fields.join_ids(_option(plain(entry), field) for entry in values)
 
 
 def _read_option(entry: Any, field: Field, timezone: str) -> str:

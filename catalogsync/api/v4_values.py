@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from catalogsync import fields
-from catalogsync.api.pages import One, Read, plain
+from catalogsync.api.pages import One, Read, fast_numbers, fast_texts, plain
 from catalogsync.api.v4_elements import V4Value
 from catalogsync.api.wire import as_text, is_number, mapping_of
 from catalogsync.celltext import clean_text
@@ -75,8 +75,8 @@ def reader_of(field: Field, timezone: str) -> One | Read:
             return One(lambda values: fields.join_ids(int(id_) for id_ in map(_enum_id, values) if id_))
     one = _READ_ONE.get(field.type)
     if one is not None:
-        return One(lambda values: one(values[0], timezone))
-    return One(lambda values: "\n".join(clean_text(as_text(_value(entry))) for entry in values))
+        return One(lambda values: one(values[0], timezone), fast_numbers if one is _read_number else None)
+    return One(lambda values: "\n".join(clean_text(as_text(_value(entry))) for entry in values), fast_texts)
 
 
 def _value(entry: Any) -> Any:
