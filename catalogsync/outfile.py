@@ -51,8 +51,6 @@ class Tab(Worksheet):  # type: ignore[misc]  # xlsxwriter has no types
         keeps rows in constant memory. It looks at each cell anew; here equal cells of a column are made once.
         """
         count = len(columns[0].held)
-        if not count:
-            return
         self._check_dimensions(first_row + count - 1, len(columns) - 1)
         self._write_single_row(first_row + count)  # the row above, which it still holds
         columns_xml = [(xl_col_to_name(place), cells.held, self._xml_of(cells)) for place, cells in enumerate(columns)]
