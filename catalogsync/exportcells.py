@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from catalogsync import fields
@@ -49,8 +50,8 @@ def in_cells(elements: pd.DataFrame, column: Column) -> list[str]:
 
 def _told(texts: pd.Series, tell: Callable[[str], str]) -> list[str]:
     codes, distinct = pd.factorize(texts)
-    told = [tell(text) for text in distinct]
-    return [told[code] for code in codes.tolist()]
+    told = np.array([tell(text) for text in distinct], dtype=object)
+    return list(told[codes])
 
 
 def cell_text(canonical: str, column: Column) -> str:

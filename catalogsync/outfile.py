@@ -19,8 +19,11 @@ from xlsxwriter.worksheet import Worksheet
 
 from catalogsync.replacing import replacing
 
-_BLOCK_ROWS = 4096
-"""Rows that are held as XML at a time, and cells of a column whose XML is remembered."""
+_BLOCK_ROWS = 512
+"""Rows that are held as XML at a time."""
+
+_REMEMBERED = 1024
+"""Cells of a column whose XML is held, to be used again."""
 
 _NOT_AS_IT_IS = re.compile("[&<>\x00-\x08\x0b-\x1f\ufffe\uffff]|_x[0-9A-Fa-f]{4}_")
 """What XML or a workbook says otherwise."""
@@ -68,7 +71,7 @@ class Tab(Worksheet):  # type: ignore[misc]  # xlsxwriter has no types
         """What makes the XML of a column's cells, from after the cell's name on; "" of an empty one."""
         style = "" if cells.style is None else f' s="{cells.style._get_xf_index()}"'
 
-        @lru_cache(_BLOCK_ROWS)
+        @lru_cache(_REMEMBERED)
         def xml_of(held: Any) -> str:
             value = cells.value_of(held)
             if value == "":
