@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from catalogsync import fields
@@ -36,20 +37,21 @@ _LONG_TYPES = frozenset({"textarea", "items", "streetaddress"})
 _WIDEST, _NARROWEST = 60, 8
 _MEASURED_ROWS = 1000
 
-CellWriter = Callable[[Any, int, int, str], Any]
-"""Writes a text into a cell: the worksheet, row and place, both 0-based, and the text."""
-
 
 def shown(elements: pd.DataFrame, column: Column) -> list[str]:
     """A column as people read it, by distinct value, and as the same column of a mapping reads it back."""
-    codes, texts = pd.factorize(elements[column.key])
-    told = [fields.show_exactly(text, column, ERROR_TEXTS) for text in texts]
-    return [told[code] for code in codes]
+    return _told(elements[column.key], lambda text: fields.show_exactly(text, column, ERROR_TEXTS))
 
 
-def fitting(texts: Sequence[str]) -> list[str]:
-    """The texts, with a mark in place of each that no cell of a workbook holds."""
-    return [_fitting(text) for text in texts]
+def in_cells(elements: pd.DataFrame, column: Column) -> list[str]:
+    """As `shown`, with a mark in place of each text that no cell of a workbook holds."""
+    return _told(elements[column.key], lambda text: cell_text(text, column))
+
+
+def _told(texts: pd.Series, tell: Callable[[str], str]) -> list[str]:
+    codes, distinct = pd.factorize(texts)
+    told = np.array([tell(text) for text in distinct], dtype=object)
+    return list(told[codes])
 
 
 def cell_text(canonical: str, column: Column) -> str:
@@ -97,39 +99,30 @@ def _decimals(column: Column, texts: Sequence[str]) -> int | None:
     return 2 if most == 1 and column.type in {"price", "monetary"} else most
 
 
-def cell_writer(column: Column) -> CellWriter:
-    """What writes a column's cells: worksheet, row, place, text."""
+def value_maker(column: Column) -> Callable[[str], str | float | date]:
+    """What makes the values of a column's cells of their texts: numbers and dates where a workbook holds them."""
 
-    def number(sheet: Any, row: int, place: int, text: str) -> None:
+    def number(text: str) -> str | float:
         plain = text.replace(column.decimal or ".", ".")
-        if _NUMBER.fullmatch(plain) and sum(char.isdigit() for char in plain) <= _MAX_DIGITS:
-            sheet.write_number(row, place, float(plain))
-        else:
-            sheet.write_string(row, place, text)
+        digits = len(plain) - plain.count("-") - plain.count(".")
+        return float(plain) if digits <= _MAX_DIGITS and _NUMBER.fullmatch(plain) else text
 
-    def date(sheet: Any, row: int, place: int, text: str) -> None:
-        day = as_date(text)
-        if day is not None and day.year >= 1900:
-            sheet.write_datetime(row, place, day)
-        else:
-            sheet.write_string(row, place, text)
+    def day(text: str) -> str | date:
+        made = as_date(text)
+        return made if made is not None and made.year >= 1900 else text
 
-    def moment(sheet: Any, row: int, place: int, text: str) -> None:
+    def moment(text: str) -> str | date:
         with contextlib.suppress(ValueError):  # with an offset, in the hours that clocks show twice: text
             when = datetime.fromisoformat(text)
             if when.tzinfo is None and when.year > 1900:
-                sheet.write_datetime(row, place, when)
-                return
-        sheet.write_string(row, place, text)
-
-    def words(sheet: Any, row: int, place: int, text: str) -> None:
-        sheet.write_string(row, place, text)
+                return when
+        return text
 
     if column.type in fields.NUMBER_TYPES:
         return number
     if column.type == "date_time":
         return moment
-    return date if column.type in {"date", "birthday"} else words
+    return day if column.type in {"date", "birthday"} else str
 
 
 def width(header: str, texts: Sequence[str]) -> int:

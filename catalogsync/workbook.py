@@ -24,7 +24,7 @@ from xlsxwriter.worksheet import Worksheet
 from catalogsync import __version__, carried, exportcells
 from catalogsync.errors import UserError
 from catalogsync.model import Column
-from catalogsync.outfile import new_workbook
+from catalogsync.outfile import Cells, Tab, new_workbook
 from catalogsync.reader.own import VALUES_TAB, id_header
 from catalogsync.reader.textmark import with_text_mark
 from catalogsync.replacing import replacing
@@ -115,20 +115,22 @@ WRITERS: Mapping[str, Writer] = {".xlsx": write_xlsx, ".csv": write_csv}
 
 def _write_products(
     book: xlsxwriter.Workbook,
-    sheet: Worksheet,
+    sheet: Tab,
     elements: pd.DataFrame,
     columns: Sequence[Column],
     about: About,
     *,
     is_protected: bool,
 ) -> None:
-    shown = [exportcells.fitting(exportcells.shown(elements, column)) for column in columns]
+    shown = [exportcells.in_cells(elements, column) for column in columns]
     heading = book.add_format(_HEADING)
     unlocked: dict[str, Any] = {"locked": False} if is_protected else {}
+    cells = []
     for place, (column, texts) in enumerate(zip(columns, shown, strict=True)):
         wrapped = {"text_wrap": True, "valign": "top"} if exportcells.is_long(column, texts) else {}
         made = book.add_format({**exportcells.format_of(column, texts), **wrapped, **unlocked})
         sheet.set_column(place, place, exportcells.width(column.header, texts), made)
+        cells.append(Cells(texts, exportcells.value_maker(column), made))
     id_place = len(columns)
     free = book.add_format(unlocked) if is_protected else None
     sheet.set_column(id_place, id_place, None, free, {"hidden": True})
@@ -140,13 +142,7 @@ def _write_products(
     for place, column in enumerate(columns):
         sheet.write_string(0, place, column.header, heading)
     sheet.write_string(0, id_place, id_header(about.account_id, about.catalog_id, is_part=bool(about.where)), heading)
-    writers = [exportcells.cell_writer(column) for column in columns]
-    ids = elements["id"].tolist()
-    for row, (id_, *cells) in enumerate(zip(ids, *shown, strict=True), start=1):
-        for place, text in enumerate(cells):
-            if text:
-                writers[place](sheet, row, place, text)
-        sheet.write_number(row, id_place, id_)
+    sheet.write_columns(1, [*cells, Cells(elements["id"].tolist(), float, free)])
     sheet.autofilter(0, 0, len(elements), id_place)
 
 
