@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from catalogsync.errors import SheetError
 from catalogsync.reader import CellProblem, ReadOptions
 from catalogsync.reader.records import Dialect
-from catalogsync.reader.text import Records, read_irregular, read_regular
+from catalogsync.reader.regular import Records, read_regular
+from catalogsync.reader.text import read_irregular
 from tests.reader_files import read_bytes, table
 
 STANDARD = Dialect(",", '"')

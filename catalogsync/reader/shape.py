@@ -13,7 +13,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -27,6 +26,7 @@ from catalogsync.reader.sheet import (
     ReadOptions,
     Sheet,
     Skipped,
+    arrow_texts,
     column_index,
     column_letter,
     tidy_header,
@@ -116,13 +116,15 @@ def _reasons(sheet: Sheet, options: ReadOptions) -> dict[int, str]:
     return reasons
 
 
-def _is_filled(sheet: Sheet, column: int, rows: Places | None = None) -> Bools:
-    """Which cells of a column hold more than blanks; one that holds an error does."""
-    cells = sheet.cells[column] if rows is None else sheet.cells[column].iloc[rows]
+def _is_filled(sheet: Sheet, column: int, among: Bools | None = None) -> Bools:
+    """Which cells of a column, or of some of its rows, hold more than blanks; one that holds an error does."""
+    cells = sheet.cells[column] if among is None else sheet.cells[column][among]
     filled = (cells.str.strip(BLANKS) != "").to_numpy(bool)
     wrong = [p.position for p in sheet.problems if p.column == column and p.position is not None]
     if wrong:
-        filled = filled | np.isin(np.arange(len(sheet.cells)) if rows is None else rows, wrong)
+        is_wrong = np.zeros(len(sheet.cells), dtype=np.bool_)
+        is_wrong[wrong] = True
+        filled = filled | (is_wrong if among is None else is_wrong[among])
     return filled
 
 
@@ -130,10 +132,11 @@ def _sparse_rows(sheet: Sheet) -> tuple[float, Places, Bools]:
     """How many cells a row usually fills; the rows that fill fewer, and which of their cells are filled."""
     sizes = np.zeros(len(sheet.cells), dtype=np.int64)
     for column in range(len(sheet.headers)):
-        sizes += np.asarray(pc.binary_length(pa.array(sheet.cells[column].array, from_pandas=True))) > 0
+        sizes += np.asarray(pc.binary_length(arrow_texts(sheet.cells[column]))) > 0
     usual = float(np.median(sizes))
-    sparse = np.flatnonzero(sizes < usual)
-    columns = [_is_filled(sheet, column, sparse) for column in range(len(sheet.headers))] if len(sparse) else []
+    is_sparse = sizes < usual
+    sparse = np.flatnonzero(is_sparse)
+    columns = [_is_filled(sheet, column, is_sparse) for column in range(len(sheet.headers))] if len(sparse) else []
     return usual, sparse, np.column_stack(columns) if columns else np.zeros((0, 1), dtype=np.bool_)
 
 
