@@ -44,12 +44,12 @@ def read_regular(
     if len(body) <= offset or body.startswith(b"\xef\xbb\xbf", offset):  # pyarrow would drop the mark
         return None
     octets = np.frombuffer(body, dtype=np.uint8, offset=offset)
-    if _has_lone_return(octets):
+    lines = _count_lines(octets)
+    if lines is None:
         return None
     quotes = positions(octets, ord(dialect.quote)) if dialect.quote else np.zeros(0, dtype=np.int64)
     if len(quotes) and not _enclose_fields(octets, quotes, dialect):
         return None
-    lines = count_of(octets, _FEED) + int(octets[-1] != _FEED)
     table = _columns(octets, dialect, width, has_breaks=False)
     if table is not None and table.num_rows == lines:
         starts = np.arange(1, lines + 1)
@@ -117,14 +117,17 @@ def positions(octets: Octets, wanted: int) -> Places:
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
-def _has_lone_return(octets: Octets) -> bool:
-    """Whether a carriage return ends a line: csv.reader takes it so inside quotes, too. Rare, so left to it."""
+def _count_lines(octets: Octets) -> int | None:
+    """How many lines there are. None where a carriage return ends one, which csv.reader takes so in quotes, too."""
+    feeds = 0
     for start, piece in _pieces(octets):
-        returns = piece == _RETURN
-        following = octets[start + 1 : start + len(piece) + 1] == _FEED
-        if np.count_nonzero(returns) != np.count_nonzero(returns[: len(following)] & following):
-            return True
-    return False
+        is_feed = octets[start : start + len(piece) + 1] == _FEED
+        is_lone = piece == _RETURN
+        is_lone[: len(is_feed) - 1] &= ~is_feed[1:]
+        if is_lone.any():
+            return None
+        feeds += int(np.count_nonzero(is_feed[: len(piece)]))
+    return feeds + int(octets[-1] != _FEED)
 
 
 def _enclose_fields(octets: Octets, quotes: Places, dialect: Dialect) -> bool:
@@ -137,9 +140,9 @@ def _enclose_fields(octets: Octets, quotes: Places, dialect: Dialect) -> bool:
     border = np.zeros(256, dtype=np.bool_)
     border[[ord(dialect.delimiter), _FEED, _RETURN, ord(dialect.quote)]] = True
     opened, closed = quotes[0::2], quotes[1::2]
-    before = border[octets[np.maximum(opened - 1, 0)]] | (opened == 0)
-    following = border[octets[np.minimum(closed + 1, len(octets) - 1)]] | (closed == len(octets) - 1)
-    return bool(before.all() and following.all())
+    before = octets.take(opened - 1, mode="clip")  # at the ends of the text: the quote itself
+    following = octets.take(closed + 1, mode="clip")
+    return bool(border[before].all() and border[following].all())
 
 
 def _record_starts(octets: Octets, quotes: Places) -> Places:

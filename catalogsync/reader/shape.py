@@ -27,6 +27,7 @@ from catalogsync.reader.sheet import (
     Sheet,
     Skipped,
     arrow_texts,
+    blank_cells,
     column_index,
     column_letter,
     tidy_header,
@@ -105,7 +106,7 @@ def _reasons(sheet: Sheet, options: ReadOptions) -> dict[int, str]:
     reasons |= {place: "section" if place < last_product else "footer" for place in lone.tolist()}
     reasons |= dict.fromkeys(sparse[(counts > 1) & _begin_with_total(sheet, sparse, filled)].tolist(), "total")
     for name in options.needs or ():
-        blank = np.flatnonzero(~_is_filled(sheet, _only(sheet, name, "needs"))).tolist()
+        blank = np.flatnonzero(~_is_filled(sheet, _only(sheet, name, "needs"))[0]).tolist()
         reasons = dict.fromkeys(blank, f"without {name}") | reasons
     reasons |= dict.fromkeys(_header_again(sheet).tolist(), "repeated header")
     if sheet.element_ids is not None:  # what was exported is a product, whatever it looks like
@@ -116,28 +117,25 @@ def _reasons(sheet: Sheet, options: ReadOptions) -> dict[int, str]:
     return reasons
 
 
-def _is_filled(sheet: Sheet, column: int, among: Bools | None = None) -> Bools:
-    """Which cells of a column, or of some of its rows, hold more than blanks; one that holds an error does."""
-    cells = sheet.cells[column] if among is None else sheet.cells[column][among]
-    filled = (cells.str.strip(BLANKS) != "").to_numpy(bool)
-    wrong = [p.position for p in sheet.problems if p.column == column and p.position is not None]
-    if wrong:
-        is_wrong = np.zeros(len(sheet.cells), dtype=np.bool_)
-        is_wrong[wrong] = True
-        filled = filled | (is_wrong if among is None else is_wrong[among])
-    return filled
+def _is_filled(sheet: Sheet, column: int) -> tuple[Bools, Bools]:
+    """Which cells of a column hold more than blanks, one with an error among them; which hold anything at all."""
+    empty, blank = blank_cells(arrow_texts(sheet.cells[column]))
+    filled = ~blank
+    filled[[p.position for p in sheet.problems if p.column == column and p.position is not None]] = True
+    return filled, ~empty
 
 
 def _sparse_rows(sheet: Sheet) -> tuple[float, Places, Bools]:
     """How many cells a row usually fills; the rows that fill fewer, and which of their cells are filled."""
     sizes = np.zeros(len(sheet.cells), dtype=np.int64)
+    columns = []
     for column in range(len(sheet.headers)):
-        sizes += np.asarray(pc.binary_length(arrow_texts(sheet.cells[column]))) > 0
+        filled, held = _is_filled(sheet, column)
+        sizes += held
+        columns.append(filled)
     usual = float(np.median(sizes))
-    is_sparse = sizes < usual
-    sparse = np.flatnonzero(is_sparse)
-    columns = [_is_filled(sheet, column, is_sparse) for column in range(len(sheet.headers))] if len(sparse) else []
-    return usual, sparse, np.column_stack(columns) if columns else np.zeros((0, 1), dtype=np.bool_)
+    sparse = np.flatnonzero(sizes < usual)
+    return usual, sparse, np.column_stack([filled[sparse] for filled in columns] or [np.zeros((len(sparse), 1), bool)])
 
 
 def _begin_with_total(sheet: Sheet, rows: Places, filled: Bools) -> Bools:
@@ -146,9 +144,16 @@ def _begin_with_total(sheet: Sheet, rows: Places, filled: Bools) -> Bools:
     is_total = np.zeros(len(rows), dtype=np.bool_)
     for column in np.unique(first).tolist():
         here = first == column
-        texts = sheet.cells[column].iloc[rows[here]].str.strip(BLANKS)
+        texts = sheet.cells[column][_mask(sheet, rows[here])].str.strip(BLANKS)
         is_total[here] = texts.str.fullmatch(_TOTAL).to_numpy(bool)
     return is_total
+
+
+def _mask(sheet: Sheet, rows: Places) -> Bools:
+    """The rows as a mask: Arrow filters by one without putting the pieces of a column together, as it does to take."""
+    mask = np.zeros(len(sheet.rows), dtype=np.bool_)
+    mask[rows] = True
+    return mask
 
 
 def _header_again(sheet: Sheet) -> Places:
@@ -157,8 +162,8 @@ def _header_again(sheet: Sheet) -> Places:
     if len(named) < 2:
         return np.zeros(0, dtype=np.intp)
     word = sheet.headers[named[0]].split(" ")[0]
-    rows = np.flatnonzero(sheet.cells[named[0]].str.contains(word, regex=False).to_numpy(bool))
-    for place in named:
+    rows = np.flatnonzero(np.asarray(pc.match_substring(arrow_texts(sheet.cells[named[0]]), word)))
+    for place in named if len(rows) else ():
         texts = sheet.cells[place].iloc[rows]
         rows = rows[[tidy_header(text) == sheet.headers[place] for text in texts]]
     return rows
@@ -244,7 +249,7 @@ def _filled(sheet: Sheet, whole: Sheet, fill: Mapping[str, Fill]) -> Sheet:
 
 def _source_of(sheet: Sheet, whole: Sheet, column: int, how: Fill) -> NDArray[np.int64]:
     """For each row the position whose cell fills its blank one, -1 where none does."""
-    blank = ~_is_filled(sheet, column)
+    blank = ~_is_filled(sheet, column)[0]
     source = np.full(len(blank), -1, dtype=np.int64)
     if how == "down":
         last = np.maximum.accumulate(np.where(blank, -1, np.arange(len(blank))))
