@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -40,10 +41,9 @@ LONE_BELOW = 3
 """A row with a single filled cell is no product where rows usually fill this many."""
 
 _SHOWN_ROWS = 6
-_TOTAL = re.compile(
-    r"(?:grand |sub)?total|итого|всего|разом|усього|suma|razem|summe|gesamt|totale|somme|total general"
-    r"|(?:итого|всего|разом|total|suma)[ :].{0,40}",
-    re.IGNORECASE,
+_TOTAL = (
+    r"\A(?:(?:grand |sub)?total|итого|всего|разом|усього|suma|razem|summe|gesamt|totale|somme|total general"
+    r"|(?:итого|всего|разом|total|suma)[ :].{0,40})\z"
 )
 _BY_LETTER = re.compile(r"column ([A-Z]{1,3})")
 _BY_NUMBER = re.compile(r"column ([1-9]\d{0,4})")
@@ -144,16 +144,12 @@ def _begin_with_total(sheet: Sheet, rows: Places, filled: Bools) -> Bools:
     is_total = np.zeros(len(rows), dtype=np.bool_)
     for column in np.unique(first).tolist():
         here = first == column
-        texts = sheet.cells[column][_mask(sheet, rows[here])].str.strip(BLANKS)
-        is_total[here] = texts.str.fullmatch(_TOTAL).to_numpy(bool)
+        is_asked = np.zeros(len(sheet.rows), dtype=np.bool_)
+        is_asked[rows[here]] = True
+        texts = arrow_texts(sheet.cells[column]).filter(pa.array(is_asked)).combine_chunks()
+        texts = pc.utf8_trim(texts, characters=BLANKS)
+        is_total[here] = np.asarray(pc.match_substring_regex(texts, _TOTAL, ignore_case=True))
     return is_total
-
-
-def _mask(sheet: Sheet, rows: Places) -> Bools:
-    """The rows as a mask: Arrow filters by one without putting the pieces of a column together, as it does to take."""
-    mask = np.zeros(len(sheet.rows), dtype=np.bool_)
-    mask[rows] = True
-    return mask
 
 
 def _header_again(sheet: Sheet) -> Places:
