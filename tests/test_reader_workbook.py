@@ -19,7 +19,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from catalogsync.errors import SheetError
-from catalogsync.reader import CellProblem, ReadOptions, column_index, column_letter, read_sheet, xls, xlsx
+from catalogsync.reader import CellProblem, ReadOptions, archive, column_index, column_letter, read_sheet, xls
 from catalogsync.reader.marks import PERCENT, telling_format
 from catalogsync.reader.workbook import as_percent, cell_text
 from tests.reader_files import SPREADSHEET, table, worksheet, zip_ods, zip_xlsx
@@ -248,7 +248,7 @@ def test_an_error_far_into_a_long_sheet_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13, 21])
 def test_a_cell_cut_between_two_pieces_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(xlsx, "_CHUNK_BYTES", size)
+    monkeypatch.setattr(archive, "_PIECE_BYTES", size)
     xml = worksheet(f"<!--{'.' * 4096}-->" + ROWS)
     path = zip_xlsx(tmp_path / "prices.xlsx", xml, styles_xml=STYLES)
     assert table(read_sheet(path)) == READ

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
 from catalogsync.reader import own
-from catalogsync.reader.books import Workbook, WorkbookSheet, open_book
-from catalogsync.reader.detect import ODS, encrypted
+from catalogsync.reader.books import Workbook, WorkbookSheet, XlsxBook, open_book
+from catalogsync.reader.detect import encrypted
 from catalogsync.reader.header import HEAD_ROWS, Header, find_header, header_words, names_of, spread_out
 from catalogsync.reader.marks import Marks
 from catalogsync.reader.ods import ods_marks
@@ -45,7 +45,6 @@ from catalogsync.reader.sheet import (
     table_width,
 )
 from catalogsync.reader.xls import XlsBook, XlsEncryptedError, XlsError
-from catalogsync.reader.xlsx import xlsx_marks
 
 EXACT_BELOW: Final = 10**15  # a double holds 15 decimal digits; beyond that the last ones may be made up
 _BLOCK_ROWS = 16_384
@@ -58,7 +57,7 @@ def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collectio
     try:
         with open_book(path, kind) as workbook:
             tab, sheet, chosen = _choose_tab(path, workbook, options, expect)
-            table = _read_tab(path, kind, tab, sheet, chosen, _marks(path, kind, workbook, tab), options, expect)
+            table = _read_tab(path, kind, tab, sheet, chosen, _marks(path, workbook, tab), options, expect)
             return replace(table, carried=_carried(workbook))
     except (calamine.PasswordError, XlsEncryptedError) as error:
         raise encrypted(path) from error
@@ -86,10 +85,8 @@ def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collectio
         ) from error
 
 
-def _marks(path: Path, kind: str, workbook: Workbook, tab: str) -> Marks:
-    if isinstance(workbook, XlsBook):
-        return workbook.marks(tab)
-    return ods_marks(path, tab) if kind == ODS else xlsx_marks(path, tab)
+def _marks(path: Path, workbook: Workbook, tab: str) -> Marks:
+    return workbook.marks(tab) if isinstance(workbook, XlsBook | XlsxBook) else ods_marks(path, tab)
 
 
 def _carried(workbook: Workbook) -> tuple[str, ...]:

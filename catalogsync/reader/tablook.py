@@ -1,0 +1,111 @@
+"""What a tab of an XLSX holds, found out while its XML passes by once, in pieces.
+
+How many cells there are at most, and which need more than their value: both are searched for the few texts that
+matter, and nothing is parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import IO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalogsync.reader import limits
+from catalogsync.reader.marks import Marks
+from catalogsync.reader.tabcells import BEHIND, Markup, area_of
+from catalogsync.reader.tabmarks import Searcher, UnusualXml
+
+_PIECE_BYTES = 1 << 18
+_LONGEST_CELL_BYTES = 1 << 25
+_HEAD_BYTES = 4096
+_ROOT: Final = re.compile(rb"<(?:(\w+):)?worksheet[\s>]")
+_STORED_VALUE: Final = re.compile(rb"<(?:[\w.-]+:)?v(?:\s[^>]*)?>\s*(\d{1,9})\s*<")
+
+
+class TabLook:
+    """Looks at the XML of one tab.
+
+    `xml_bytes` is its length, `merged` the number of merged cells. `marks` are the cells that need more than their
+    value, None where the XML is of an unusual kind.
+    """
+
+    def __init__(self, shared_bytes: NDArray[np.int64], telling: dict[bytes, int]) -> None:
+        """`shared_bytes` are the lengths of the shared texts, `telling` what styles tell."""
+        self.xml_bytes = self.merged = 0
+        self.marks: Marks | None = Marks()
+        self._shared_bytes = shared_bytes
+        self._longest = int(shared_bytes.max(initial=0))
+        self._searcher: Searcher | None = None
+        self._telling = telling
+        self._is_sized = True
+        self._cells = self._rows = self._columns = self._text_bytes = 0
+        self._rest = b""
+        self._edge = b""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """At most so many cells and bytes of shared text; None where the XML is of an unusual kind."""
+        return (max(self._cells, self._rows * self._columns), self._text_bytes) if self._is_sized else None
+
+    def see_all(self, xml: IO[bytes]) -> None:
+        """All of the XML."""
+        while piece := xml.read(_PIECE_BYTES):
+            self.see(piece)
+        self.see(b"")
+
+    def see(self, piece: bytes) -> None:
+        """The next piece; an empty one is the end."""
+        self.xml_bytes += len(piece)
+        if not self._is_sized and self.marks is None:
+            return
+        self._rest += piece
+        if not self._edge:
+            if piece and len(self._rest) < _HEAD_BYTES:
+                return
+            self._begin(self._rest[:_HEAD_BYTES])
+        if not piece:
+            self._look(self._rest + b"\n" * BEHIND, len(self._rest))
+            return
+        cut = self._rest.rfind(self._edge, 0, max(0, len(self._rest) - BEHIND))
+        if cut > 0:
+            self._look(self._rest, cut)
+            self._rest = self._rest[cut:]
+        elif len(self._rest) > _LONGEST_CELL_BYTES:
+            self._is_sized, self.marks, self._rest = False, None, b""
+
+    def _begin(self, head: bytes) -> None:
+        root = _ROOT.search(head)
+        self._is_sized = b"\0" not in head
+        if root is None or not self._is_sized or self.marks is None:
+            self.marks, self._edge = None, b"<"
+        else:
+            self._searcher = Searcher(root[1] + b":" if root[1] else b"", self._telling, self.marks)
+            self._edge = self._searcher.cell
+
+    def _look(self, data: bytes, size: int) -> None:
+        """At whole cells: the first `size` bytes of data."""
+        markup = Markup(data, size)
+        if self._is_sized:
+            self._measure(markup)
+        if self._searcher and self.marks:
+            try:
+                self._searcher.search(markup)
+            except UnusualXml:
+                self.marks = None
+
+    def _measure(self, markup: Markup) -> None:
+        area = area_of(markup)
+        if area is None:
+            self._is_sized = False
+            return
+        count, row, column = area
+        if markup.has("m") or markup.has_prefixed("m"):
+            self.merged += markup.xml.count(b"mergeCell ")
+        self._cells, self._rows, self._columns = self._cells + count, max(self._rows, row), max(self._columns, column)
+        if count * self._longest + self._text_bytes > limits.MOST_TEXT_BYTES:
+            numbers = np.array(_STORED_VALUE.findall(markup.xml) or [b"0"], dtype="S9").astype(np.int64)
+            self._text_bytes += int(self._shared_bytes[numbers[numbers < len(self._shared_bytes)]].sum())
+        else:
+            self._text_bytes += count * self._longest
