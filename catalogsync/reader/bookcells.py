@@ -27,6 +27,9 @@ _NUMBER_KINDS: Final = frozenset({float, int})
 _SURE_CHARACTERS = 16  # 15 digits and the point: as many as a double always keeps
 
 
+Numbers = NDArray[np.float64]
+
+
 @dataclass(frozen=True, slots=True)
 class Cells:
     """A column, or a part of one: texts, which of them were numbers, and where whole numbers are too long."""
@@ -49,7 +52,7 @@ def blocks_of(sheet: WorkbookSheet, first: int) -> Iterator[Block]:
     """The rows of a tab from the given one on."""
     rows = itertools.islice(sheet.iter_rows(), first, None)
     while True:
-        parts: list[list[Cells]] = []
+        parts: list[list[Cells | Numbers]] = []
         size = 0
         while size < _BLOCK_ROWS and (few := list(itertools.islice(rows, _FEW_ROWS))):
             parts.append([cells_of(values) for values in zip(*few, strict=True)])
@@ -60,17 +63,21 @@ def blocks_of(sheet: WorkbookSheet, first: int) -> Iterator[Block]:
         first += size
 
 
-def _joined(parts: Sequence[Cells]) -> Cells:
-    starts = itertools.accumulate((len(part.texts) for part in parts), initial=0)
+def _joined(parts: Sequence[Cells | Numbers]) -> Cells:
+    numbers = [part for part in parts if isinstance(part, np.ndarray)]
+    if len(numbers) == len(parts):
+        return _number_cells(np.concatenate(numbers))
+    cells = [_number_cells(part) if isinstance(part, np.ndarray) else part for part in parts]
+    starts = itertools.accumulate((len(part.texts) for part in cells), initial=0)
     return Cells(
-        pa.concat_arrays([part.texts for part in parts]),
-        np.concatenate([part.is_number for part in parts]),
-        [start + place for start, part in zip(starts, parts, strict=False) for place in part.inexact],
+        pa.concat_arrays([part.texts for part in cells]),
+        np.concatenate([part.is_number for part in cells]),
+        [start + place for start, part in zip(starts, cells, strict=False) for place in part.inexact],
     )
 
 
-def cells_of(values: Sequence[Any]) -> Cells:
-    """The values of a column."""
+def cells_of(values: Sequence[Any]) -> Cells | Numbers:
+    """The values of a column: numbers as such where there is nothing else, and all are exact."""
     kinds = set(map(type, values))
     if kinds == {str}:
         return Cells(pa.array(values, TEXT_TYPE), np.zeros(len(values), dtype=np.bool_), [])
@@ -80,14 +87,18 @@ def cells_of(values: Sequence[Any]) -> Cells:
     if kinds <= _NUMBER_KINDS:
         numbers = np.array(values, dtype=np.float64) + 0.0  # no zero has a sign then
         if (np.abs(numbers) < EXACT_BELOW).all():
-            return Cells(_number_texts(numbers), np.ones(len(values), dtype=np.bool_), [])
+            return numbers
     is_number = np.fromiter((type(value) in _NUMBER_KINDS for value in values), dtype=np.bool_, count=len(values))
     inexact = [place for place in np.flatnonzero(is_number).tolist() if not abs(values[place]) < EXACT_BELOW]
     return Cells(pa.array(texts_of(values), TEXT_TYPE), is_number, inexact)
 
 
-def _number_texts(numbers: NDArray[np.float64]) -> pa.Array:
-    """`cell_text` of each number. They have less than 16 digits before the point."""
+def _number_cells(numbers: Numbers) -> Cells:
+    return Cells(number_texts(numbers), np.ones(len(numbers), dtype=np.bool_), [])
+
+
+def number_texts(numbers: Numbers) -> pa.Array:
+    """`cell_text` of each number below EXACT_BELOW."""
     if (numbers == np.trunc(numbers)).all():
         return pa.array(numbers.astype(np.int64)).cast(TEXT_TYPE)
     texts = pa.array(numbers).cast(TEXT_TYPE)  # the shortest that means the number

@@ -27,10 +27,11 @@ _NAME_ENDS = np.zeros(256, dtype=np.bool_)
 _NAME_ENDS[[32, 9, 10, 13, ord(">"), ord("/")]] = True
 _QUOTES = np.zeros(256, dtype=np.bool_)
 _QUOTES[[34, 39]] = True
-_LETTERS = np.zeros(256, dtype=np.int32)
+_LETTERS = np.zeros(256, dtype=np.uint8)
 _LETTERS[65:91] = _LETTERS[97:123] = np.arange(1, 27)
 _DIGITS = np.full(256, -1, dtype=np.int32)
 _DIGITS[48:58] = np.arange(10)
+_NAME_BYTES = 16  # a blank, r, =, a quote; three letters, seven digits and a quote; one more
 _NAMED_CELL = np.frombuffer(b' r="', dtype=np.uint32)
 _NAMED_ROW = np.frombuffer(b'ow r="', dtype=np.uint16)
 
@@ -59,9 +60,10 @@ class Markup:
         """Whether there are any."""
         return bool((self._is_tag & (self._following == ord(letter))).any())
 
-    def has_prefixed(self, letter: str) -> bool:
-        """Whether a name may begin with a letter after a prefix."""
-        return bool(((self.octets[: self._size] == ord(":")) & (self._following == ord(letter))).any())
+    @cached_property
+    def after_colons(self) -> Octets:
+        """What stands after each colon: names may begin there that have a prefix."""
+        return self._following[np.flatnonzero(self.octets[: self._size] == ord(":"))]
 
     @cached_property
     def equals(self) -> Places:
@@ -76,7 +78,7 @@ class Markup:
 
 def area_of(markup: Markup) -> Area | None:
     """The cells. None where one has no name or is written in an unusual way."""
-    if markup.has_prefixed("c") and _PREFIXED.search(markup.xml):
+    if (markup.after_colons == ord("c")).any() and _PREFIXED.search(markup.xml):
         return None
     octets = markup.octets
     opened = markup.opened("c")
@@ -88,17 +90,22 @@ def area_of(markup: Markup) -> Area | None:
     # The attribute r: a blank, r, =, a quote.
     named = markup.equals[markup.before_equals == ord("r")]
     named = named[_NAME_ENDS[octets.take(named - 2, mode="clip")]]
-    places = opened + 4 if _are_plain(markup, opened, len(named)) else _of_each(octets, opened, named)
-    return None if places is None else _highest(octets, places + 2)
+    texts = sliding_window_view(octets, _NAME_BYTES)[opened + 2]
+    if len(named) != len(opened) + _named_rows(markup) or (texts.view(np.uint32)[:, 0] != _NAMED_CELL).any():
+        places = _of_each(octets, opened, named)
+        if places is None:
+            return None
+        texts = sliding_window_view(octets, _NAME_BYTES)[places - 2]
+    return _highest(texts[:, 4:])
 
 
-def _are_plain(markup: Markup, opened: Places, named: int) -> bool:
-    """Whether each cell begins with `<c r="`, and no other attribute is called r but the first one of rows."""
+def _named_rows(markup: Markup) -> int:
+    """How many rows begin with their number.
+
+    With as many other attributes called r as there are cells, and one at the beginning of each, no cell has two.
+    """
     rows = markup.opened("r")
-    in_rows = (sliding_window_view(markup.octets, 6)[rows + 2].view(np.uint16) == _NAMED_ROW).all(axis=1)
-    if named != len(opened) + np.count_nonzero(in_rows):
-        return False
-    return bool((sliding_window_view(markup.octets, 4)[opened + 2].view(np.uint32) == _NAMED_CELL).all())
+    return int((sliding_window_view(markup.octets, 6)[rows + 2].view(np.uint16) == _NAMED_ROW).all(axis=1).sum())
 
 
 def _of_each(octets: Octets, opened: Places, named: Places) -> Places | None:
@@ -111,20 +118,21 @@ def _of_each(octets: Octets, opened: Places, named: Places) -> Places | None:
     return named[first]
 
 
-def _highest(octets: Octets, places: Places) -> Area | None:
-    """The area of the names that begin in some places."""
-    names = sliding_window_view(octets, 12)[places]
-    first, second, third = (_LETTERS[names[:, place]] for place in range(3))
-    third = np.where(second > 0, third, 0)
-    column = np.where(third > 0, (first * 26 + second) * 26 + third, np.where(second > 0, first * 26 + second, first))
-    letters = (first > 0).astype(np.int8) + (second > 0) + (third > 0)
-    row = 0
-    for count in np.unique(letters).tolist():
-        highest = _highest_number(names[letters == count, count : count + 8])
+def _highest(names: Octets) -> Area | None:
+    """The area of some names, each a row of bytes."""
+    first, second, third = (_LETTERS[names[:, place]] > 0 for place in range(3))
+    letters = first.view(np.uint8) + (first & second) + (first & second & third)
+    row = column = 0
+    for count in np.flatnonzero(np.bincount(letters)).tolist():
+        these = names if (letters == count).all() else names[letters == count]
+        number = np.zeros(len(these), dtype=np.int32)
+        for place in range(count):
+            number = number * 26 + _LETTERS[these[:, place]]
+        highest = _highest_number(these[:, count : count + 8])
         if not highest or not count:
             return None
-        row = max(row, highest)
-    return len(places), row, int(column.max())
+        row, column = max(row, highest), max(column, int(number.max()))
+    return len(names), row, column
 
 
 def _highest_number(texts: Octets) -> int:

@@ -17,7 +17,7 @@ from catalogsync.reader.marks import Marks
 from catalogsync.reader.tabcells import BEHIND, Markup, area_of
 from catalogsync.reader.tabmarks import Searcher, UnusualXml
 
-_PIECE_BYTES = 1 << 18
+_PIECE_BYTES = 1 << 20
 _LONGEST_CELL_BYTES = 1 << 25
 _HEAD_BYTES = 4096
 _ROOT: Final = re.compile(rb"<(?:(\w+):)?worksheet[\s>]")
@@ -101,7 +101,7 @@ class TabLook:
             self._is_sized = False
             return
         count, row, column = area
-        if markup.has("m") or markup.has_prefixed("m"):
+        if markup.has("m") or (markup.after_colons == ord("m")).any():
             self.merged += markup.xml.count(b"mergeCell ")
         self._cells, self._rows, self._columns = self._cells + count, max(self._rows, row), max(self._columns, column)
         if count * self._longest + self._text_bytes > limits.MOST_TEXT_BYTES:
