@@ -19,7 +19,7 @@ from catalogsync.reader import limits
 TABS: Final = "xl/worksheets/"
 """Where the tabs of an XLSX are, in small letters."""
 
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 18
 _END: Final = b"PK\x05\x06"
 _END_BYTES = 22
 _END_64: Final = b"PK\x06\x06"

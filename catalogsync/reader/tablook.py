@@ -17,7 +17,7 @@ from catalogsync.reader.marks import Marks
 from catalogsync.reader.tabcells import BEHIND, Markup, area_of
 from catalogsync.reader.tabmarks import Searcher, UnusualXml
 
-_PIECE_BYTES = 1 << 20
+_STRETCH_BYTES = 1 << 20
 _LONGEST_CELL_BYTES = 1 << 25
 _HEAD_BYTES = 4096
 _ROOT: Final = re.compile(rb"<(?:(\w+):)?worksheet[\s>]")
@@ -41,8 +41,9 @@ class TabLook:
         self._telling = telling
         self._is_sized = True
         self._cells = self._rows = self._columns = self._text_bytes = 0
-        self._rest = b""
-        self._edge = b""
+        self._pieces: list[bytes] = []
+        self._waiting_bytes = 0  # since the last look
+        self._edge = b""  # what every cell begins with
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -51,7 +52,7 @@ class TabLook:
 
     def see_all(self, xml: IO[bytes]) -> None:
         """All of the XML."""
-        while piece := xml.read(_PIECE_BYTES):
+        while piece := xml.read(_STRETCH_BYTES):
             self.see(piece)
         self.see(b"")
 
@@ -60,20 +61,28 @@ class TabLook:
         self.xml_bytes += len(piece)
         if not self._is_sized and self.marks is None:
             return
-        self._rest += piece
-        if not self._edge:
-            if piece and len(self._rest) < _HEAD_BYTES:
-                return
-            self._begin(self._rest[:_HEAD_BYTES])
-        if not piece:
-            self._look(self._rest + b"\n" * BEHIND, len(self._rest))
+        self._pieces.append(piece)
+        self._waiting_bytes += len(piece)
+        if piece and self._waiting_bytes < _STRETCH_BYTES:
             return
-        cut = self._rest.rfind(self._edge, 0, max(0, len(self._rest) - BEHIND))
-        if cut > 0:
-            self._look(self._rest, cut)
-            self._rest = self._rest[cut:]
-        elif len(self._rest) > _LONGEST_CELL_BYTES:
-            self._is_sized, self.marks, self._rest = False, None, b""
+        data = b"".join(self._pieces)
+        if not self._edge and (not piece or len(data) >= _HEAD_BYTES):
+            self._begin(data[:_HEAD_BYTES])
+        cut = self._look_at_cells(data, is_last=not piece)
+        self._pieces, self._waiting_bytes = [data[cut:]], 0
+        if len(data) - cut > _LONGEST_CELL_BYTES:
+            self._is_sized, self.marks, self._pieces = False, None, []
+
+    def _look_at_cells(self, data: bytes, *, is_last: bool) -> int:
+        """At those that are there as a whole, if any; says where they end."""
+        if is_last:
+            self._look(data + b"\n" * BEHIND, len(data))
+            return len(data)
+        cut = data.rfind(self._edge, 0, max(0, len(data) - BEHIND)) if self._edge else 0
+        if cut <= 0:
+            return 0
+        self._look(data, cut)
+        return cut
 
     def _begin(self, head: bytes) -> None:
         root = _ROOT.search(head)
