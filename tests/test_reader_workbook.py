@@ -14,7 +14,7 @@ import openpyxl
 import pytest
 import python_calamine
 import xlsxwriter
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
