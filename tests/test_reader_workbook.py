@@ -21,7 +21,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from catalogsync.errors import SheetError
 from catalogsync.reader import CellProblem, ReadOptions, archive, column_index, column_letter, read_sheet, tablook, xls
-from catalogsync.reader.bookcells import number_texts
+from catalogsync.reader.bookcells import cells_of, number_texts
 from catalogsync.reader.marks import PERCENT, telling_format
 from catalogsync.reader.workbook import as_percent, cell_text
 from tests.reader_files import SPREADSHEET, table, worksheet, zip_ods, zip_xlsx
@@ -137,11 +137,15 @@ def test_a_number_has_no_exponent_and_keeps_15_digits(number: float) -> None:
 SMALL = st.floats(-1e15, 1e15, exclude_min=True, exclude_max=True)
 
 
-@given(
-    st.lists(SMALL | st.integers(-(10**6), 10**6).map(float) | SMALL.map(lambda number: round(number, 2)), min_size=1)
-)
+WHOLE, PRICE = st.integers(-(10**6), 10**6).map(float), SMALL.map(lambda number: round(number, 2))
+
+
+@given(st.lists(SMALL | WHOLE | PRICE, min_size=1))
+@example([100 / 3, -100 / 3, 0.1 + 0.2, 1e-5, 1e14 + 0.1, -0.0])
 def test_numbers_become_the_same_text_together_as_one_by_one(numbers: list[float]) -> None:
-    assert number_texts(np.array(numbers) + 0.0).to_pylist() == list(map(cell_text, numbers))
+    together = cells_of(numbers)
+    assert isinstance(together, np.ndarray)
+    assert number_texts(together).to_pylist() == list(map(cell_text, numbers))
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**6), max_value=10**6))
