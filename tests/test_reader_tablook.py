@@ -35,7 +35,7 @@ CELLS = st.lists(
 
 
 def looked_at(xml: bytes, piece_bytes: int) -> TabLook:
-    look = TabLook(NO_TEXTS, {})
+    look = TabLook({}, NO_TEXTS, 100)
     for start in range(0, len(xml), piece_bytes):
         look.see(xml[start : start + piece_bytes])
     look.see(b"")
@@ -67,6 +67,16 @@ def test_the_quick_look_finds_as_many_cells_and_as_far_out_as_a_parser(
         assert size == exact
     elif size is not None:  # an unusual one is parsed
         assert size[0] >= exact[0]
+
+
+def test_cells_beyond_number_are_not_noted_before_they_are_counted() -> None:
+    cells = "".join(f'<c r="A{row}" t="e"><v>#N/A</v></c>' for row in range(1, 121))
+    xml = worksheet(f"<row>{cells}</row>").encode()
+    look = looked_at(xml, 64)
+    assert (look.size, look.marks) == (None, None)
+    alone = TabLook({}, NO_TEXTS, None)
+    alone.see_all(io.BytesIO(xml))
+    assert (alone.size, alone.marks and len(alone.marks.errors)) == (None, 120)
 
 
 @pytest.mark.parametrize("second", ['r="XFD1048576"', 'r ="XFD1048576"', "r='XFD1048576'", '\nr="XFD1048576"'])

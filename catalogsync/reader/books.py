@@ -87,18 +87,21 @@ class XlsxBook:
         with zipfile.ZipFile(self._path) as archive:
             part = tab_part(archive, name)
             if part not in self._looks:  # not where tabs usually are
-                self._looks[part] = TabLook(self._shared.sizes, telling_styles(archive))
                 with archive.open(part) as xml:
-                    self._looks[part].see_all(xml)
+                    self._new_look(part).see_all(xml)
         return self._looks[part], part
+
+    def _new_look(self, part: str) -> TabLook:
+        most = limits.MOST_CELLS - sum(look.cells for look in self._looks.values())
+        self._looks[part] = TabLook(self._telling, self._shared.sizes, most)
+        return self._looks[part]
 
     def _seer(self, part: str) -> See | None:
         if part.lower() == _SHARED.lower():
             return self._shared.see
         if not part.lower().startswith(TABS) or not part.lower().endswith(".xml"):
             return None
-        self._looks[part] = TabLook(self._shared.sizes, self._telling)
-        return self._looks[part].see
+        return self._new_look(part).see
 
     @cached_property
     def _telling(self) -> dict[bytes, int]:

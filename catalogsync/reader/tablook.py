@@ -27,20 +27,24 @@ _STORED_VALUE: Final = re.compile(rb"<(?:[\w.-]+:)?v(?:\s[^>]*)?>\s*(\d{1,9})\s*
 class TabLook:
     """Looks at the XML of one tab.
 
-    `xml_bytes` is its length, `merged` the number of merged cells. `marks` are the cells that need more than their
-    value, None where the XML is of an unusual kind.
+    `xml_bytes` is its length, `merged` the number of merged cells, `cells` that of cells. `marks` are the cells that
+    need more than their value, None where the XML is of an unusual kind or has too many cells to note any.
     """
 
-    def __init__(self, shared_bytes: NDArray[np.int64], telling: dict[bytes, int]) -> None:
-        """`shared_bytes` are the lengths of the shared texts, `telling` what styles tell."""
-        self.xml_bytes = self.merged = 0
+    def __init__(self, telling: dict[bytes, int], shared_bytes: NDArray[np.int64], most_cells: int | None) -> None:
+        """`telling` is what styles tell, `shared_bytes` are the lengths of the shared texts.
+
+        `most_cells` is when to give up; None: how many there are has been found out, marks alone are looked for.
+        """
+        self.xml_bytes = self.merged = self.cells = 0
         self.marks: Marks | None = Marks()
         self._shared_bytes = shared_bytes
         self._longest = int(shared_bytes.max(initial=0))
         self._searcher: Searcher | None = None
         self._telling = telling
-        self._is_sized = True
-        self._cells = self._rows = self._columns = self._text_bytes = 0
+        self._most_cells = most_cells
+        self._is_sized = most_cells is not None
+        self._rows = self._columns = self._text_bytes = 0
         self._pieces: list[bytes] = []
         self._waiting_bytes = 0  # since the last look
         self._edge = b""  # what every cell begins with
@@ -48,7 +52,7 @@ class TabLook:
     @property
     def size(self) -> tuple[int, int] | None:
         """At most so many cells and bytes of shared text; None where the XML is of an unusual kind."""
-        return (max(self._cells, self._rows * self._columns), self._text_bytes) if self._is_sized else None
+        return (max(self.cells, self._rows * self._columns), self._text_bytes) if self._is_sized else None
 
     def see_all(self, xml: IO[bytes]) -> None:
         """All of the XML."""
@@ -71,7 +75,7 @@ class TabLook:
         cut = self._look_at_cells(data, is_last=not piece)
         self._pieces, self._waiting_bytes = [data[cut:]], 0
         if len(data) - cut > _LONGEST_CELL_BYTES:
-            self._is_sized, self.marks, self._pieces = False, None, []
+            self._give_up()
 
     def _look_at_cells(self, data: bytes, *, is_last: bool) -> int:
         """At those that are there as a whole, if any; says where they end."""
@@ -84,10 +88,14 @@ class TabLook:
         self._look(data, cut)
         return cut
 
+    def _give_up(self) -> None:
+        self._is_sized, self.marks, self._pieces = False, None, []
+
     def _begin(self, head: bytes) -> None:
         root = _ROOT.search(head)
-        self._is_sized = b"\0" not in head
-        if root is None or not self._is_sized or self.marks is None:
+        if b"\0" in head:
+            self._give_up()
+        elif root is None or self.marks is None:
             self.marks, self._edge = None, b"<"
         else:
             self._searcher = Searcher(root[1] + b":" if root[1] else b"", self._telling, self.marks)
@@ -106,13 +114,14 @@ class TabLook:
 
     def _measure(self, markup: Markup) -> None:
         area = area_of(markup)
-        if area is None:
-            self._is_sized = False
+        self.cells += area[0] if area else 0
+        if area is None or (self._most_cells is not None and self.cells > self._most_cells):
+            self._give_up()
             return
         count, row, column = area
         if markup.has("m") or (markup.after_colons == ord("m")).any():
             self.merged += markup.xml.count(b"mergeCell ")
-        self._cells, self._rows, self._columns = self._cells + count, max(self._rows, row), max(self._columns, column)
+        self._rows, self._columns = max(self._rows, row), max(self._columns, column)
         if count * self._longest + self._text_bytes > limits.MOST_TEXT_BYTES:
             numbers = np.array(_STORED_VALUE.findall(markup.xml) or [b"0"], dtype="S9").astype(np.int64)
             self._text_bytes += int(self._shared_bytes[numbers[numbers < len(self._shared_bytes)]].sum())

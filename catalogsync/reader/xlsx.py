@@ -32,7 +32,7 @@ def xlsx_marks(path: Path, tab: str) -> Marks:
     """The cells of one tab that need more than their value."""
     with zipfile.ZipFile(path) as archive:
         part = tab_part(archive, tab)
-        look = TabLook(np.zeros(0, dtype=np.int64), telling_styles(archive))
+        look = TabLook(telling_styles(archive), np.zeros(0, dtype=np.int64), None)
         with archive.open(part) as xml:
             look.see_all(xml)
     return _openpyxl_marks(path, tab) if look.marks is None else look.marks
