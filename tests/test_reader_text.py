@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catalogsync.errors import SheetError
-from catalogsync.reader import CellProblem, ReadOptions
+from catalogsync.reader import CellProblem, ReadOptions, regular
 from catalogsync.reader.records import Dialect
-from catalogsync.reader.text import Records, read_irregular, read_regular
+from catalogsync.reader.regular import Records, read_regular
+from catalogsync.reader.sheet import BLANKS, blank_cells
+from catalogsync.reader.text import read_irregular
 from tests.reader_files import read_bytes, table
 
 STANDARD = Dialect(",", '"')
@@ -54,6 +57,16 @@ def test_any_text_reads_the_same_by_both_ways(text: str, dialect: Dialect) -> No
     same_by_both_ways(text.encode(), dialect)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.lists(NASTY, max_size=8), st.sampled_from([32, 64, 128]))
+@example(['a,b\n"x\ny",1\n'] * 8, 32)
+def test_a_text_of_several_blocks_reads_the_same_by_both_ways(texts: list[str], block_bytes: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(regular, "_BLOCK_BYTES", block_bytes)
+        patch.setattr(regular, "_PIECE_BYTES", 7)
+        same_by_both_ways("".join(texts).encode(), STANDARD)
+
+
 CELL = st.text(st.sampled_from('ab,"\n 0é#\t'), max_size=6)
 
 
@@ -82,6 +95,18 @@ def test_a_well_written_file_takes_the_fast_way_and_reads_the_same(
 )
 def test_an_irregular_file_does_not_take_the_fast_way(body: bytes) -> None:
     assert read_regular(body, 0, STANDARD, 2, 1) is None
+
+
+BLANK_OR_NOT = st.text(st.sampled_from("a é\u00a0\u2003\ufeff\t"), max_size=3)
+
+
+@given(st.lists(st.lists(BLANK_OR_NOT, max_size=4), max_size=4), st.integers(0, 3))
+def test_cells_are_found_blank_by_their_first_bytes_as_by_all_of_them(chunks: list[list[str]], start: int) -> None:
+    column = pa.chunked_array(chunks, pa.large_string()).slice(start)
+    cells = column.to_pylist()
+    empty, blank = blank_cells(column)
+    assert empty.tolist() == [not cell for cell in cells]
+    assert blank.tolist() == [not cell.strip(BLANKS) for cell in cells]
 
 
 # ------------------------------------------------------------------------------------------------ cells and lines

@@ -9,17 +9,19 @@ import zipfile
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pytest
 import python_calamine
 import xlsxwriter
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from catalogsync.errors import SheetError
-from catalogsync.reader import CellProblem, ReadOptions, column_index, column_letter, read_sheet, xls, xlsx
+from catalogsync.reader import CellProblem, ReadOptions, archive, column_index, column_letter, read_sheet, tablook, xls
+from catalogsync.reader.bookcells import cells_of, number_texts
 from catalogsync.reader.marks import PERCENT, telling_format
 from catalogsync.reader.workbook import as_percent, cell_text
 from tests.reader_files import SPREADSHEET, table, worksheet, zip_ods, zip_xlsx
@@ -130,6 +132,20 @@ def test_a_number_has_no_exponent_and_keeps_15_digits(number: float) -> None:
     text = cell_text(number)
     assert set(text) <= set("-0123456789.")
     assert float(text) == float(f"{number:.15g}")
+
+
+SMALL = st.floats(-1e15, 1e15, exclude_min=True, exclude_max=True)
+
+
+WHOLE, PRICE = st.integers(-(10**6), 10**6).map(float), SMALL.map(lambda number: round(number, 2))
+
+
+@given(st.lists(SMALL | WHOLE | PRICE, min_size=1))
+@example([100 / 3, -100 / 3, 0.1 + 0.2, 1e-5, 1e14 + 0.1, -0.0])
+def test_numbers_become_the_same_text_together_as_one_by_one(numbers: list[float]) -> None:
+    together = cells_of(numbers)
+    assert isinstance(together, np.ndarray)
+    assert number_texts(together).to_pylist() == list(map(cell_text, numbers))
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**6), max_value=10**6))
@@ -248,7 +264,8 @@ def test_an_error_far_into_a_long_sheet_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13, 21])
 def test_a_cell_cut_between_two_pieces_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(xlsx, "_CHUNK_BYTES", size)
+    monkeypatch.setattr(archive, "_PIECE_BYTES", size)
+    monkeypatch.setattr(tablook, "_STRETCH_BYTES", size)
     xml = worksheet(f"<!--{'.' * 4096}-->" + ROWS)
     path = zip_xlsx(tmp_path / "prices.xlsx", xml, styles_xml=STYLES)
     assert table(read_sheet(path)) == READ

@@ -6,9 +6,11 @@ faithfully is a problem with an address; what cannot be read at all is a SheetEr
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Collection
 from pathlib import Path
+from typing import BinaryIO
 
 from catalogsync.errors import SheetError
 from catalogsync.reader import limits, own
@@ -64,12 +66,7 @@ def read_sheet(path: Path, options: ReadOptions = _DETECT, *, expect: Collection
             if kind == TEXT:
                 if options.tab is not None:
                     raise SheetError(f"{path.name} is a text file and has no tab {options.tab!r}. Leave the tab out.")
-                file.seek(0)
-                data = file.read(limits.MOST_FILE_BYTES + 1)
-                if len(data) > limits.MOST_FILE_BYTES:
-                    most = limits.shown_bytes(limits.MOST_FILE_BYTES)
-                    raise limits.too_large(path.name, f"the file is larger than {most}")
-                sheet = read_text(path, data, options, expect)
+                sheet = read_text(path, _content(path, file), options, expect)
             else:
                 from catalogsync.reader.workbook import read_workbook  # its libraries take long to load
 
@@ -86,3 +83,12 @@ def read_sheet(path: Path, options: ReadOptions = _DETECT, *, expect: Collection
         raise SheetError(f"{path} may not be read: permission denied, or another program holds it open.") from error
     except OSError as error:
         raise SheetError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _content(path: Path, file: BinaryIO) -> bytes:
+    """All of a text file."""
+    file.seek(0)
+    most = limits.MOST_FILE_BYTES
+    if os.fstat(file.fileno()).st_size <= most and len(data := file.read()) <= most:
+        return data
+    raise limits.too_large(path.name, f"the file is larger than {limits.shown_bytes(most)}")

@@ -9,12 +9,15 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
 from catalogsync.errors import SheetError
 from catalogsync.reader import limits
+
+TABS: Final = "xl/worksheets/"
+"""Where the tabs of an XLSX are, in small letters."""
 
 _PIECE_BYTES = 1 << 18
 _END: Final = b"PK\x05\x06"
@@ -23,6 +26,7 @@ _END_64: Final = b"PK\x06\x06"
 _LOCATOR_64_BYTES = 20
 _LONGEST_COMMENT_BYTES = (1 << 16) - 1
 _MOST_DIRECTORY_BYTES = 16 << 20
+_HEAD_BYTES, _TAIL_BYTES = 300, 32
 _SAVE_AGAIN = "Open it in Excel or LibreOffice and save it again."
 
 _DOCUMENT_TYPE = (b"<!DOCTYPE", b"<\0!\0D\0O\0C\0T\0Y\0P\0E")  # the second one in both kinds of UTF-16
@@ -33,26 +37,29 @@ _PARSED: Final = re.compile(
 )
 
 
-def check_archive(path: Path) -> None:
-    """Unpack everything once.
+See = Callable[[bytes], None]
+"""Is given a part piece by piece, and nothing at its end."""
+
+
+def part_names(path: Path) -> set[str]:
+    """The names of the parts. Raises as check_archive, which has to follow before any part is read."""
+    with path.open("rb") as file:
+        return {part.filename for part in _parts(path, file)}
+
+
+def check_archive(path: Path, seers: Callable[[str], See | None] = lambda _name: None) -> None:
+    """Unpack everything once, tabs last. `seers` tells for a part who looks at what it unpacks to.
 
     Raises SheetError where it is larger than any sheet or holds what only an attack does, BadZipFile where sizes do
     not add up, NotImplementedError where it is packed in a way that workbooks are not.
     """
-    if path.stat().st_size > limits.MOST_FILE_BYTES:
-        raise limits.too_large(path.name, f"the file is larger than {limits.shown_bytes(limits.MOST_FILE_BYTES)}")
     with path.open("rb") as file:
-        _check_directory(path, file)
-        with zipfile.ZipFile(file) as archive:
-            parts = archive.infolist()
-        if len(parts) > limits.MOST_PARTS:
-            raise _attack(path, f"holds {len(parts):,} parts, more than {limits.MOST_PARTS:,}")
-        _check_names(parts)
         unpacked = 0
-        for part in parts:
+        for part in sorted(_parts(path, file), key=lambda part: part.filename.lower().startswith(TABS)):
             watch = _MarkupWatch(path, part.filename) if _PARSED.fullmatch(part.filename) else None
+            see = seers(part.filename)
             size = 0
-            for piece in _unpacked(file, part):
+            for piece in filter(None, _unpacked(file, part)):
                 size += len(piece)
                 unpacked += len(piece)
                 if unpacked > limits.MOST_UNPACKED_BYTES:
@@ -63,8 +70,24 @@ def check_archive(path: Path) -> None:
                     raise _attack(path, f"holds a part, {part.filename}, that {what}")
                 if watch:
                     watch.see(piece)
+                if see:
+                    see(piece)
             if size != part.file_size:
                 raise zipfile.BadZipFile(f"{part.filename} is not as long as the archive says")
+            if see:
+                see(b"")
+
+
+def _parts(path: Path, file: IO[bytes]) -> list[zipfile.ZipInfo]:
+    if path.stat().st_size > limits.MOST_FILE_BYTES:
+        raise limits.too_large(path.name, f"the file is larger than {limits.shown_bytes(limits.MOST_FILE_BYTES)}")
+    _check_directory(path, file)
+    with zipfile.ZipFile(file) as archive:
+        parts = archive.infolist()
+    if len(parts) > limits.MOST_PARTS:
+        raise _attack(path, f"holds {len(parts):,} parts, more than {limits.MOST_PARTS:,}")
+    _check_names(parts)
+    return parts
 
 
 def _attack(path: Path, what: str) -> SheetError:
@@ -136,17 +159,17 @@ class _MarkupWatch:
     def __init__(self, path: Path, part: str) -> None:
         self._path = path
         self._part = part
-        self._tail = b""
-        self._first = True
+        self._head = self._tail = b""
 
     def see(self, piece: bytes) -> None:
         """The next piece."""
-        if self._first:
-            self._first = False
-            found = _ENCODING.search(piece[:300])
+        if len(self._head) < _HEAD_BYTES:
+            self._head += piece[:_HEAD_BYTES]
+            found = _ENCODING.search(self._head)
             if found and not _ENCODINGS.fullmatch(found[1]):
                 raise _attack(self._path, f"holds XML ({self._part}) in the encoding {found[1].decode()}")
-        text = self._tail + piece
-        if any(mark in text for mark in _DOCUMENT_TYPE):
-            raise _attack(self._path, f"holds XML ({self._part}) that declares a document type")
-        self._tail = piece[-32:]
+        if b"!" in piece or b"!" in self._tail:  # many times as fast as the marks themselves
+            text = self._tail + piece
+            if any(mark in text for mark in _DOCUMENT_TYPE):
+                raise _attack(self._path, f"holds XML ({self._part}) that declares a document type")
+        self._tail = (self._tail + piece[-_TAIL_BYTES:])[-_TAIL_BYTES:]  # a piece may be a single byte

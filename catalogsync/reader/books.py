@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final
@@ -19,11 +19,15 @@ import numpy as np
 import python_calamine as calamine
 from numpy.typing import NDArray
 
+from catalogsync.errors import SheetError
 from catalogsync.reader import limits
-from catalogsync.reader.detect import ODS, XLS
+from catalogsync.reader.archive import TABS, See, check_archive
+from catalogsync.reader.detect import ODS, XLS, whole_archive
+from catalogsync.reader.marks import Marks
 from catalogsync.reader.sheet import column_index
+from catalogsync.reader.tablook import TabLook
 from catalogsync.reader.xls import XlsBook, XlsSheet
-from catalogsync.reader.xlsx import tab_part
+from catalogsync.reader.xlsx import tab_part, telling_styles, xlsx_marks
 
 _PIECE_BYTES = 1 << 22
 _LONGEST_TAG_BYTES = 1 << 16
@@ -33,7 +37,6 @@ _CELL_NAME: Final = re.compile("([A-Z]{1,3})([0-9]{1,7})", re.I)
 _ANY_CELL: Final = re.compile(rb"<(?:[\w.-]+:)?c[\s>/]")
 _MERGED: Final = re.compile(rb"mergeCell\s[^>]*ref\s*=\s*[\"']([A-Za-z]{1,3}\d{1,7}):([A-Za-z]{1,3}\d{1,7})[\"']")
 _SHARED_TEXT: Final = re.compile(rb"[<:]si[\s>/]")
-_STORED_VALUE: Final = re.compile(rb"<(?:[\w.-]+:)?v(?:\s[^>]*)?>\s*(\d{1,9})\s*<")
 
 
 def open_book(path: Path, kind: str) -> Workbook:
@@ -47,13 +50,15 @@ def open_book(path: Path, kind: str) -> Workbook:
 
 
 class XlsxBook:
-    """A workbook whose tabs are looked at before they are read."""
+    """A workbook whose tabs are looked at before they are read: while they are unpacked, which is done just once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with zipfile.ZipFile(path) as archive:
-            self._shared_bytes = shared_text_bytes(path, archive)
+        self._shared = SharedTexts(path.name)
+        self._looks: dict[str, TabLook] = {}
         self._budget = Budget(path.name)
+        with whole_archive(path):
+            check_archive(path, self._seer)
         self._book = calamine.CalamineWorkbook.from_path(str(path))
         self.sheet_names = self._book.sheet_names
         self.sheets_metadata = self._book.sheets_metadata
@@ -62,9 +67,46 @@ class XlsxBook:
 
     def get_sheet_by_name(self, name: str) -> calamine.CalamineSheet:
         """A tab. Raises SheetError where the tabs that were asked for hold too much together."""
-        with zipfile.ZipFile(self._path) as archive, archive.open(tab_part(archive, name)) as xml:
-            look_at_tab(xml, self._shared_bytes, self._budget)
+        look, part = self._look_of(name)
+        self._budget.take_xml(look.xml_bytes)
+        if look.merged > limits.MOST_MERGED:
+            raise too_many_merged(self._path.name)
+        size = look.size
+        if size is None or not self._budget.allows(*size):
+            with zipfile.ZipFile(self._path) as archive, archive.open(part) as xml:
+                size = exact_size(xml, self._shared.sizes, self._budget)
+        self._budget.take(*size)
         return self._book.get_sheet_by_name(name)
+
+    def marks(self, name: str) -> Marks:
+        """The cells of a tab that need more than their value."""
+        look, _part = self._look_of(name)
+        return xlsx_marks(self._path, name) if look.marks is None else look.marks
+
+    def _look_of(self, name: str) -> tuple[TabLook, str]:
+        with zipfile.ZipFile(self._path) as archive:
+            part = tab_part(archive, name)
+            if part not in self._looks:  # not where tabs usually are
+                with archive.open(part) as xml:
+                    self._new_look(part).see_all(xml)
+        return self._looks[part], part
+
+    def _new_look(self, part: str) -> TabLook:
+        most = limits.MOST_CELLS - sum(look.cells for look in self._looks.values())
+        self._looks[part] = TabLook(self._telling, self._shared.sizes, most)
+        return self._looks[part]
+
+    def _seer(self, part: str) -> See | None:
+        if part.lower() == _SHARED.lower():
+            return self._shared.see
+        if not part.lower().startswith(TABS) or not part.lower().endswith(".xml"):
+            return None
+        return self._new_look(part).see
+
+    @cached_property
+    def _telling(self) -> dict[bytes, int]:
+        with zipfile.ZipFile(self._path) as archive:
+            return telling_styles(archive)
 
     def __enter__(self) -> XlsxBook:
         return self
@@ -138,33 +180,34 @@ def _place(name: str) -> tuple[int, int]:
 # --- XLSX: quickly -------------------------------------------------------------------------------------------
 
 
-def shared_text_bytes(path: Path, archive: zipfile.ZipFile) -> NDArray[np.int64]:
-    """For each shared text how long it can be at most: its XML. Empty where there are none."""
-    part = next((name for name in archive.namelist() if name.lower() == _SHARED.lower()), None)
-    if part is None:
-        return np.zeros(0, dtype=np.int64)
-    starts: list[NDArray[np.int64]] = []
-    offset = 0
-    with archive.open(part) as xml:
-        for data in _pieces(xml):
-            starts.append(_shared_texts(data) + offset)
-            offset += len(data) - _OVERLAP
-            if sum(map(len, starts)) > limits.MOST_CELLS:
-                raise limits.too_large(path.name, f"it stores more than {limits.MOST_CELLS:,} texts")
-    places = np.unique(np.concatenate([*starts, np.zeros(0, dtype=np.int64)]))
-    return np.diff(np.append(places, offset + _OVERLAP)).astype(np.int64)
+class SharedTexts:
+    """How long each shared text can be at most: its XML."""
+
+    def __init__(self, where: str) -> None:
+        self.sizes = np.zeros(0, dtype=np.int64)
+        self._where = where
+        self._starts: list[NDArray[np.int64]] = []
+        self._count = self._offset = 0
+        self._tail = b"\n" * _OVERLAP
+
+    def see(self, piece: bytes) -> None:
+        """The next piece of their part; an empty one is the end."""
+        data = self._tail + (piece or b"\n" * _OVERLAP)
+        starts = _shared_texts(data)
+        self._starts.append(starts + self._offset)
+        self._count += len(starts)
+        if self._count > limits.MOST_CELLS:
+            raise limits.too_large(self._where, f"it stores more than {limits.MOST_CELLS:,} texts")
+        self._offset += len(data) - _OVERLAP
+        self._tail = data[-_OVERLAP:]
+        if not piece:
+            places = np.unique(np.concatenate(self._starts))
+            self.sizes = np.diff(np.append(places, self._offset + _OVERLAP)).astype(np.int64)
 
 
 _OVERLAP = 4
 _NAME_ENDS = np.zeros(256, dtype=np.bool_)
 _NAME_ENDS[[32, 9, 10, 13, ord(">"), ord("/")]] = True
-_PREFIXED = re.compile(rb":c[\s>/]")
-_QUOTES = np.zeros(256, dtype=np.bool_)
-_QUOTES[[34, 39]] = True
-_LETTERS = np.zeros(256, dtype=np.int64)
-_LETTERS[65:91] = _LETTERS[97:123] = np.arange(1, 27)
-_DIGITS = np.full(256, -1, dtype=np.int64)
-_DIGITS[48:58] = np.arange(10)
 
 
 def _shared_texts(data: bytes) -> NDArray[np.int64]:
@@ -177,97 +220,9 @@ def _shared_texts(data: bytes) -> NDArray[np.int64]:
     return np.asarray(opened[_NAME_ENDS[octets[opened + 3]]], dtype=np.int64)
 
 
-def _pieces(xml: IO[bytes]) -> Iterator[bytes]:
-    """The XML in pieces; the last `_OVERLAP` bytes of one begin the next."""
-    tail = b"\n" * _OVERLAP
-    while chunk := xml.read(_PIECE_BYTES):
-        yield (data := tail + chunk)
-        tail = data[-_OVERLAP:]
-    yield tail + b"\n" * _OVERLAP
-
-
-def look_at_tab(xml: IO[bytes], shared_bytes: NDArray[np.int64], budget: Budget) -> None:
-    """Take what a tab holds from what is left. Raises SheetError where it is more; ExpatError for what is no XML."""
-    size = quick_size(xml, shared_bytes, budget)
-    if size is None or not budget.allows(*size):
-        xml.seek(0)
-        size = exact_size(xml, shared_bytes, budget)
-    budget.take(*size)
-
-
-def quick_size(xml: IO[bytes], shared_bytes: NDArray[np.int64], budget: Budget) -> tuple[int, int] | None:
-    """At most so many cells and bytes of shared text; None where the XML is of an unusual kind."""
-    rows = columns = cells = text_bytes = merged = 0
-    longest = int(shared_bytes.max(initial=0))
-    rest = b""
-    first = True
-    while True:
-        chunk = xml.read(_PIECE_BYTES)
-        budget.take_xml(len(chunk))
-        if first and b"\0" in chunk[:4096]:
-            return None
-        first = False
-        data = rest + chunk
-        cut = data.rfind(b"<") if chunk else len(data)
-        if cut < 0 or len(data) - cut > _LONGEST_TAG_BYTES:
-            return None
-        found = _names_of_cells(data[:cut])
-        if found is None:
-            return None
-        count, below, right = found
-        merged += data.count(b"mergeCell ", 0, cut)
-        if merged > limits.MOST_MERGED:
-            raise limits.too_large(budget.where, f"it has more than {limits.MOST_MERGED:,} merged cells")
-        cells, rows, columns = cells + count, max(rows, below), max(columns, right)
-        if count * longest + text_bytes > limits.MOST_TEXT_BYTES:
-            numbers = np.array(_STORED_VALUE.findall(data[:cut]) or [b"0"], dtype="S9").astype(np.int64)
-            text_bytes += int(shared_bytes[numbers[numbers < len(shared_bytes)]].sum())
-        else:
-            text_bytes += count * longest
-        rest = data[cut:]
-        if not chunk:
-            return max(cells, rows * columns), text_bytes
-
-
-def _names_of_cells(data: bytes) -> tuple[int, int, int] | None:
-    """How many cells there are, and the highest row and column among their names.
-
-    None where a cell has no name or is written in an unusual way.
-    """
-    if _PREFIXED.search(data):
-        return None
-    octets = np.frombuffer(data + b"\n" * 12, dtype=np.uint8)
-    opened = np.flatnonzero(octets == ord("<"))
-    opened = opened[octets[opened + 1] == ord("c")]
-    opened = opened[_NAME_ENDS[octets[opened + 2]]]
-    if not len(opened):
-        return 0, 0, 0
-    # The attribute r, as every program writes it: a blank, r, =, a quote. One in each cell's tag.
-    named = np.flatnonzero(octets == ord("="))
-    named = named[(octets[named - 1] == ord("r")) & _QUOTES[octets[named + 1]]]
-    named = named[_NAME_ENDS[octets[named - 2]]]
-    closing = np.flatnonzero(octets == ord(">"))
-    first, after = np.searchsorted(named, opened), np.searchsorted(closing, opened)
-    if after[-1] == len(closing) or (np.searchsorted(named, closing[after]) - first != 1).any():
-        return None
-    return _highest(octets, named[first] + 2, len(opened))
-
-
-def _highest(octets: NDArray[np.uint8], places: NDArray[np.int64], count: int) -> tuple[int, int, int] | None:
-    column = np.zeros(len(places), dtype=np.int64)
-    row = np.zeros(len(places), dtype=np.int64)
-    places = places.copy()
-    for _ in range(3):
-        letters = _LETTERS[octets[places]]
-        column = np.where(letters > 0, column * 26 + letters, column)
-        places += letters > 0
-    for _ in range(7):
-        digits = _DIGITS[octets[places]]
-        row = np.where(digits >= 0, row * 10 + digits, row)
-        places += digits >= 0
-    if not (_QUOTES[octets[places]] & (column > 0) & (row > 0)).all():
-        return None
-    return count, int(row.max()), int(column.max())
+def too_many_merged(where: str) -> SheetError:
+    """The refusal of a tab with more merged cells than one may have."""
+    return limits.too_large(where, f"it has more than {limits.MOST_MERGED:,} merged cells")
 
 
 # --- XLSX: as a whole ----------------------------------------------------------------------------------------
@@ -321,7 +276,7 @@ class _Cells:
         elif name == "mergeCell":
             self.merged += 1
             if self.merged > limits.MOST_MERGED:
-                raise limits.too_large("the workbook", f"it has more than {limits.MOST_MERGED:,} merged cells")
+                raise too_many_merged("the workbook")
         elif name in ("v", "is"):
             self._is_filled = True
             self._in_value, self._number = name == "v", ""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import codecs
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from catalogsync.errors import SheetError
-from catalogsync.reader.archive import check_archive
+from catalogsync.reader.archive import check_archive, part_names
 
 XLSX, XLS, ODS, TEXT = "XLSX workbook", "XLS workbook", "ODS workbook", "text"
 
@@ -74,18 +76,27 @@ def find_type(path: Path, start: bytes) -> str:
     return TEXT
 
 
-def _zip_type(path: Path) -> str:
+@contextmanager
+def whole_archive(path: Path) -> Iterator[None]:
+    """Raises SheetError where the archive that is read here is cut off or damaged."""
     try:
-        check_archive(path)
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            mimetype = archive.read("mimetype")[:200].decode("latin-1") if "mimetype" in names else ""
-            manifest = "META-INF/manifest.xml"
-            locked = manifest in names and b"encryption-data" in archive.read(manifest)
+        yield
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise SheetError(
             f"{path.name} is a workbook (a zip archive) that is cut off or damaged. Copy or download it again."
         ) from error
+
+
+def _zip_type(path: Path) -> str:
+    with whole_archive(path):
+        names = part_names(path)
+        if "xl/workbook.xml" in names and "mimetype" not in names:
+            return XLSX  # books.py checks its parts while it looks at them
+        check_archive(path)
+        with zipfile.ZipFile(path) as archive:
+            mimetype = archive.read("mimetype")[:200].decode("latin-1") if "mimetype" in names else ""
+            manifest = "META-INF/manifest.xml"
+            locked = manifest in names and b"encryption-data" in archive.read(manifest)
     if "spreadsheet" in mimetype:
         if locked:
             raise encrypted(path)

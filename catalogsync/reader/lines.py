@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
 from catalogsync.reader import limits
-from catalogsync.reader.sheet import CellProblem, Sheet, in_order
+from catalogsync.reader.regular import count_of
+from catalogsync.reader.sheet import CellProblem, Sheet, arrow_texts, in_order
 
 _SHOWN_PROBLEMS = 20
 
@@ -42,8 +43,11 @@ def check_size(path: Path, body: bytes, line: int, width: int, delimiter: str) -
     if width > limits.MOST_COLUMNS:
         what = f"the header row has {width:,} columns, more than the {limits.MOST_COLUMNS:,} of a spreadsheet"
         raise limits.too_large(f"{path.name}:{line}", what, "Another delimiter? Set --delimiter to the real one.")
-    lines = max(body.count(b"\n"), body.count(b"\r")) + 1
     most = limits.MOST_CELLS
+    if len(body) + 1 < most:  # each cell but the last one ends with a delimiter or a line break
+        return
+    octets = np.frombuffer(body, dtype=np.uint8)
+    lines = max(count_of(octets, 10), count_of(octets, 13)) + 1
     if lines * width > most and body.count(delimiter.encode()) + lines > most:
         raise limits.too_large(path.name, f"{lines:,} lines of {width:,} columns are more than {most:,} cells")
 
@@ -78,6 +82,9 @@ def without_huge_cells(sheet: Sheet) -> Sheet:
     """The sheet, with a problem for every cell that is longer than one may be."""
     found: list[CellProblem] = []
     for number in range(len(sheet.headers)):
+        octets = pc.max(pc.binary_length(arrow_texts(sheet.cells[number]))).as_py() or 0
+        if octets <= limits.MOST_CELL_CHARACTERS:  # no text has more characters than bytes
+            continue
         lengths = sheet.cells[number].str.len().to_numpy(np.int64)
         for position in np.flatnonzero(lengths > limits.MOST_CELL_CHARACTERS).tolist():
             what = f"the cell holds {lengths[position]:,} characters, more than {limits.MOST_CELL_CHARACTERS:,}"

@@ -27,6 +27,8 @@ from catalogsync.reader.sheet import (
     ReadOptions,
     Sheet,
     Skipped,
+    arrow_texts,
+    blank_cells,
     column_index,
     column_letter,
     tidy_header,
@@ -39,10 +41,9 @@ LONE_BELOW = 3
 """A row with a single filled cell is no product where rows usually fill this many."""
 
 _SHOWN_ROWS = 6
-_TOTAL = re.compile(
-    r"(?:grand |sub)?total|итого|всего|разом|усього|suma|razem|summe|gesamt|totale|somme|total general"
-    r"|(?:итого|всего|разом|total|suma)[ :].{0,40}",
-    re.IGNORECASE,
+_TOTAL = (
+    r"\A(?:(?:grand |sub)?total|итого|всего|разом|усього|suma|razem|summe|gesamt|totale|somme|total general"
+    r"|(?:итого|всего|разом|total|suma)[ :].{0,40})\z"
 )
 _BY_LETTER = re.compile(r"column ([A-Z]{1,3})")
 _BY_NUMBER = re.compile(r"column ([1-9]\d{0,4})")
@@ -105,7 +106,7 @@ def _reasons(sheet: Sheet, options: ReadOptions) -> dict[int, str]:
     reasons |= {place: "section" if place < last_product else "footer" for place in lone.tolist()}
     reasons |= dict.fromkeys(sparse[(counts > 1) & _begin_with_total(sheet, sparse, filled)].tolist(), "total")
     for name in options.needs or ():
-        blank = np.flatnonzero(~_is_filled(sheet, _only(sheet, name, "needs"))).tolist()
+        blank = np.flatnonzero(~_is_filled(sheet, _only(sheet, name, "needs"))[0]).tolist()
         reasons = dict.fromkeys(blank, f"without {name}") | reasons
     reasons |= dict.fromkeys(_header_again(sheet).tolist(), "repeated header")
     if sheet.element_ids is not None:  # what was exported is a product, whatever it looks like
@@ -116,25 +117,25 @@ def _reasons(sheet: Sheet, options: ReadOptions) -> dict[int, str]:
     return reasons
 
 
-def _is_filled(sheet: Sheet, column: int, rows: Places | None = None) -> Bools:
-    """Which cells of a column hold more than blanks; one that holds an error does."""
-    cells = sheet.cells[column] if rows is None else sheet.cells[column].iloc[rows]
-    filled = (cells.str.strip(BLANKS) != "").to_numpy(bool)
-    wrong = [p.position for p in sheet.problems if p.column == column and p.position is not None]
-    if wrong:
-        filled = filled | np.isin(np.arange(len(sheet.cells)) if rows is None else rows, wrong)
-    return filled
+def _is_filled(sheet: Sheet, column: int) -> tuple[Bools, Bools]:
+    """Which cells of a column hold more than blanks, one with an error among them; which hold anything at all."""
+    empty, blank = blank_cells(arrow_texts(sheet.cells[column]))
+    filled = ~blank
+    filled[[p.position for p in sheet.problems if p.column == column and p.position is not None]] = True
+    return filled, ~empty
 
 
 def _sparse_rows(sheet: Sheet) -> tuple[float, Places, Bools]:
     """How many cells a row usually fills; the rows that fill fewer, and which of their cells are filled."""
     sizes = np.zeros(len(sheet.cells), dtype=np.int64)
+    columns = []
     for column in range(len(sheet.headers)):
-        sizes += np.asarray(pc.binary_length(pa.array(sheet.cells[column].array, from_pandas=True))) > 0
+        filled, held = _is_filled(sheet, column)
+        sizes += held
+        columns.append(filled)
     usual = float(np.median(sizes))
     sparse = np.flatnonzero(sizes < usual)
-    columns = [_is_filled(sheet, column, sparse) for column in range(len(sheet.headers))] if len(sparse) else []
-    return usual, sparse, np.column_stack(columns) if columns else np.zeros((0, 1), dtype=np.bool_)
+    return usual, sparse, np.column_stack([filled[sparse] for filled in columns] or [np.zeros((len(sparse), 1), bool)])
 
 
 def _begin_with_total(sheet: Sheet, rows: Places, filled: Bools) -> Bools:
@@ -143,8 +144,11 @@ def _begin_with_total(sheet: Sheet, rows: Places, filled: Bools) -> Bools:
     is_total = np.zeros(len(rows), dtype=np.bool_)
     for column in np.unique(first).tolist():
         here = first == column
-        texts = sheet.cells[column].iloc[rows[here]].str.strip(BLANKS)
-        is_total[here] = texts.str.fullmatch(_TOTAL).to_numpy(bool)
+        is_asked = np.zeros(len(sheet.rows), dtype=np.bool_)
+        is_asked[rows[here]] = True
+        texts = arrow_texts(sheet.cells[column]).filter(pa.array(is_asked)).combine_chunks()
+        texts = pc.utf8_trim(texts, characters=BLANKS)
+        is_total[here] = np.asarray(pc.match_substring_regex(texts, _TOTAL, ignore_case=True))
     return is_total
 
 
@@ -154,8 +158,8 @@ def _header_again(sheet: Sheet) -> Places:
     if len(named) < 2:
         return np.zeros(0, dtype=np.intp)
     word = sheet.headers[named[0]].split(" ")[0]
-    rows = np.flatnonzero(sheet.cells[named[0]].str.contains(word, regex=False).to_numpy(bool))
-    for place in named:
+    rows = np.flatnonzero(np.asarray(pc.match_substring(arrow_texts(sheet.cells[named[0]]), word)))
+    for place in named if len(rows) else ():
         texts = sheet.cells[place].iloc[rows]
         rows = rows[[tidy_header(text) == sheet.headers[place] for text in texts]]
     return rows
@@ -241,7 +245,7 @@ def _filled(sheet: Sheet, whole: Sheet, fill: Mapping[str, Fill]) -> Sheet:
 
 def _source_of(sheet: Sheet, whole: Sheet, column: int, how: Fill) -> NDArray[np.int64]:
     """For each row the position whose cell fills its blank one, -1 where none does."""
-    blank = ~_is_filled(sheet, column)
+    blank = ~_is_filled(sheet, column)[0]
     source = np.full(len(blank), -1, dtype=np.int64)
     if how == "down":
         last = np.maximum.accumulate(np.where(blank, -1, np.arange(len(blank))))

@@ -24,6 +24,10 @@ ERROR_TEXTS = frozenset(
     "#UNKNOWN! #BUSY! #ПУСТО! #ДЕЛ/0! #ЗНАЧ! #ССЫЛКА! #ИМЯ? #ЧИСЛО! #Н/Д".split()
 )
 
+NO_OCTET = np.uint8(0xFF)
+"""A byte that no UTF-8 text holds."""
+
+_BEGINS_BLANK = np.isin(np.arange(256), [blank.encode()[0] for blank in BLANKS])
 _BLANK_RUN = re.compile(f"[{BLANKS}]+")
 
 
@@ -181,17 +185,39 @@ def is_blank(cells: Sequence[str]) -> bool:
 
 
 def blank_rows(columns: Sequence[pa.ChunkedArray], length: int) -> NDArray[np.bool_]:
-    """Which rows hold nothing but blanks. Looks at a column only where all the earlier ones are blank."""
-    candidates = np.arange(length)
+    """Which rows hold nothing but blanks. Looks at a column only where all the earlier ones are blank somewhere."""
+    blank = np.ones(length, dtype=np.bool_)
     for column in columns:
-        if not len(candidates):
+        if not blank.any():
             break
-        part = column if len(candidates) == length else column.take(pa.array(candidates))
-        empty = pc.equal(pc.binary_length(pc.utf8_trim(part, characters=BLANKS)), 0)
-        candidates = candidates[np.asarray(empty.to_numpy(zero_copy_only=False), dtype=np.bool_)]
-    blank = np.zeros(length, dtype=np.bool_)
-    blank[candidates] = True
+        blank &= blank_cells(column)[1]
     return blank
+
+
+def blank_cells(column: pa.ChunkedArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which cells are empty, and which hold nothing but blanks: of most the first byte tells."""
+    first = first_octets(column)
+    empty: NDArray[np.bool_] = first == NO_OCTET
+    unsure = _BEGINS_BLANK[first]
+    if not unsure.any():
+        return empty, empty
+    trimmed = pc.utf8_trim(column.filter(pa.array(unsure)), characters=BLANKS)
+    blank = empty.copy()
+    blank[unsure] = np.asarray(pc.binary_length(trimmed)) == 0
+    return empty, blank
+
+
+def first_octets(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """The first byte of each cell of a column of large_string, NO_OCTET for an empty one."""
+    found = [np.zeros(0, dtype=np.uint8)]
+    for chunk in filter(len, column.chunks):
+        _validity, offsets, text = chunk.buffers()
+        bounds = np.frombuffer(offsets, dtype=np.int64, count=len(chunk) + 1, offset=chunk.offset * 8)
+        octets = np.frombuffer(text, dtype=np.uint8) if text else np.zeros(0, dtype=np.uint8)
+        first = np.full(len(chunk), NO_OCTET) if not len(octets) else octets.take(bounds[:-1], mode="clip")
+        first[bounds[:-1] == bounds[1:]] = NO_OCTET
+        found.append(first)
+    return np.concatenate(found)
 
 
 def table_width(headers: Sequence[str], columns: Sequence[pa.ChunkedArray], occupied: Collection[int] = ()) -> int:
@@ -213,6 +239,12 @@ def frame(columns: Sequence[pa.ChunkedArray], length: int) -> pd.DataFrame:
     table = pd.DataFrame(data, copy=False)
     table.columns = pd.RangeIndex(len(columns))
     return table
+
+
+def arrow_texts(cells: pd.Series[str]) -> pa.ChunkedArray:
+    """A column of a sheet as Arrow has it, without copying the text."""
+    texts = pa.array(cells.array, from_pandas=True)
+    return texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts])
 
 
 def error_words(text: str) -> tuple[str, str]:

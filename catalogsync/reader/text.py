@@ -1,6 +1,6 @@
 """CSV and TSV as one table of text: every cell as it stands in the file, every record with its line.
 
-A regular file is parsed in columns by pyarrow; whatever is not regular goes through ``csv.reader``. Both give the
+A regular file is parsed in columns (regular.py); whatever is not regular goes through ``csv.reader``. Both give the
 same table. A file is regular when quotes enclose whole fields only, every line ends the usual way and
 every record is as wide as the header.
 """
@@ -8,7 +8,7 @@ every record is as wide as the header.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
@@ -26,6 +25,7 @@ from catalogsync.reader.encoding import Encoding, find_encoding
 from catalogsync.reader.header import HEAD_ROWS, Header, find_header, header_words, names_of
 from catalogsync.reader.lines import check_lines, check_problems, check_size, open_quotes
 from catalogsync.reader.records import Dialect, field_limit, lines_of, records_of
+from catalogsync.reader.regular import Records, read_regular
 from catalogsync.reader.sheet import (
     ERROR_TEXTS,
     CellProblem,
@@ -43,17 +43,6 @@ from catalogsync.reader.textmark import without_text_mark, without_text_marks
 _DELIMITER_NAMES = {"\t": "tab", ONE_COLUMN: "none (one column)"}
 _SHOWN_PROBLEM_CHARACTERS = 60
 _BLOCK_RECORDS = 1 << 15
-_PIECE_BYTES = 1 << 20
-_BLOCK_BYTES = 1 << 21
-
-
-@dataclass(slots=True)
-class Records:
-    """The records below the header, in columns."""
-
-    columns: list[pa.ChunkedArray]
-    lines: NDArray[np.int64]
-    problems: list[CellProblem]
 
 
 def read_text(path: Path, data: bytes, options: ReadOptions, expect: Collection[str]) -> Sheet:
@@ -83,7 +72,11 @@ def read_text(path: Path, data: bytes, options: ReadOptions, expect: Collection[
             if _quotes_are_text(reading, rival):
                 dialect, reading = literal, rival
                 reading.records.problems += open_quotes(reading.records.columns, reading.records.lines, '"')
-    return reading.sheet(path, body, encoding, dialect)
+    has_apostrophe, has_number_sign = b"'" in body, b"#" in body
+    del body  # the columns are as large
+    if has_apostrophe:
+        reading.each_column(without_text_marks)
+    return reading.sheet(path, encoding, dialect, may_hold_errors=has_number_sign)
 
 
 @dataclass(slots=True)
@@ -93,19 +86,24 @@ class _Reading:
     headers: list[str]
     records: Records
 
-    def sheet(self, path: Path, body: bytes, encoding: Encoding, dialect: Dialect) -> Sheet:
+    def each_column(self, change: Callable[[pa.ChunkedArray], pa.ChunkedArray]) -> None:
+        """Change the columns one by one, so that no more than one is there twice."""
+        columns = self.records.columns
+        for number, column in enumerate(columns):
+            columns[number] = change(column)
+
+    def sheet(self, path: Path, encoding: Encoding, dialect: Dialect, *, may_hold_errors: bool) -> Sheet:
         columns, lines, problems = self.records.columns, self.records.lines, self.records.problems
         check_problems(path, problems)
-        if b"'" in body:
-            columns = [without_text_marks(column) for column in columns]
         width = table_width(self.headers, columns)
-        columns, headers = columns[:width], self.headers[:width]
+        headers = self.headers[:width]
+        del columns[width:]
         blank = blank_rows(columns, len(lines))
         skipped = int(blank.sum())
         if skipped:
-            keep = np.flatnonzero(~blank)
-            columns = [column.take(pa.array(keep)) for column in columns]
-            lines = lines[keep]
+            keep = pa.array(~blank)
+            self.each_column(lambda column: column.filter(keep))
+            lines = lines[~blank]
         if not len(lines):
             where = f"has headers in line {self.header_lines[-1]} and" if self.header_lines else "has"
             raise SheetError(
@@ -126,7 +124,7 @@ class _Reading:
             facts["blank rows skipped"] = str(skipped)
         if problems:
             facts["rows not read"] = str(len(problems))
-        every_problem = in_order([*problems, *_error_cells(body, columns, lines)])
+        every_problem = in_order([*problems, *(_error_cells(columns, lines) if may_hold_errors else ())])
         return Sheet(path, None, tuple(headers), frame(columns, len(lines)), lines, every_problem, facts)
 
 
@@ -193,97 +191,6 @@ def _head_records(
     return starts, rows
 
 
-def read_regular(
-    body: bytes, offset: int, dialect: Dialect, width: int, first_line: int, *, has_header: bool = True
-) -> Records | None:
-    """The records after the header, parsed in columns; None where the text is not regular throughout."""
-    if not dialect.delimiter.isascii() or not dialect.quote.isascii() or dialect.blank_before_quote:
-        return None
-    starts = regular_record_lines(body, offset, dialect)
-    if starts is None:
-        return None
-    names = [str(number) for number in range(width)]
-    quoted = bool(dialect.quote) and body.find(dialect.quote.encode(), offset) >= 0
-    irregular = False
-
-    def stop(_row: pacsv.InvalidRow) -> str:
-        nonlocal irregular
-        irregular = True
-        return "error"
-
-    try:
-        table = pacsv.read_csv(
-            pa.BufferReader(pa.py_buffer(body).slice(offset)),
-            read_options=pacsv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES),
-            parse_options=pacsv.ParseOptions(
-                delimiter=dialect.delimiter,
-                quote_char=dialect.quote or False,
-                double_quote=True,
-                escape_char=False,
-                newlines_in_values=quoted,  # where nothing can be quoted, all processors share the work
-                ignore_empty_lines=True,
-                invalid_row_handler=stop,
-            ),
-            convert_options=pacsv.ConvertOptions(
-                check_utf8=False,
-                column_types=dict.fromkeys(names, pa.large_string()),
-                strings_can_be_null=False,
-                null_values=[],
-            ),
-        )
-    except pa.ArrowInvalid:
-        return None
-    if irregular or table.num_rows != len(starts):
-        return None
-    first = int(has_header)
-    return Records([column.slice(first) for column in table.columns], starts[first:] + (first_line - 1), [])
-
-
-def regular_record_lines(body: bytes, offset: int, dialect: Dialect) -> NDArray[np.int64] | None:
-    """The 1-based line on which each record starts, blank lines left out; None where the text is not regular."""
-    if len(body) <= offset or body.startswith(b"\xef\xbb\xbf", offset):  # pyarrow would drop the mark
-        return None
-    octets = np.frombuffer(body, dtype=np.uint8, offset=offset)
-    size = len(octets)
-    ends = _positions(octets, 10)
-    # A lone carriage return ends a line for csv.reader, inside quotes and out: rare, so left to it.
-    if body.count(b"\r", offset) != int((octets[ends[ends > 0] - 1] == 13).sum()):
-        return None
-    closing = np.append(ends, size) if not len(ends) or ends[-1] != size - 1 else ends
-    records = np.ones(len(closing), dtype=np.bool_)
-    if dialect.quote:
-        quotes = _positions(octets, ord(dialect.quote))
-        if len(quotes):
-            if len(quotes) % 2:
-                return None
-            border = np.zeros(256, dtype=np.bool_)
-            border[[ord(dialect.delimiter), 10, 13, ord(dialect.quote)]] = True
-            opened, closed = quotes[0::2], quotes[1::2]
-            before = octets[np.maximum(opened - 1, 0)]
-            following = octets[np.minimum(closed + 1, size - 1)]
-            if not (border[before] | (opened == 0)).all() or not (border[following] | (closed == size - 1)).all():
-                return None
-            # A quote before an opening one must be the closing one of the same field: a doubled quote.
-            records = np.searchsorted(quotes, closing) % 2 == 0
-    line_starts = np.append(0, ends + 1)[: len(closing)]
-    record_ends = np.flatnonzero(records)
-    first_lines = np.append(0, record_ends + 1)[: len(record_ends)]
-    begin, end = line_starts[first_lines], closing[record_ends]
-    content = end - begin
-    blank = (content == 0) | ((content == 1) & (octets[np.minimum(begin, size - 1)] == 13))
-    starts: NDArray[np.int64] = (first_lines[~blank] + 1).astype(np.int64)
-    return starts
-
-
-def _positions(octets: NDArray[np.uint8], wanted: int) -> NDArray[np.int64]:
-    """Where a byte stands; in pieces that fit the processor's cache."""
-    found = [
-        np.flatnonzero(octets[start : start + _PIECE_BYTES] == wanted) + start
-        for start in range(0, len(octets), _PIECE_BYTES)
-    ]
-    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
-
-
 def read_irregular(
     body: bytes, offset: int, dialect: Dialect, width: int, first_line: int, *, has_header: bool = True
 ) -> Records:
@@ -346,12 +253,11 @@ def _offset_of_line(body: bytes, lines_before: int) -> int:
     return offset
 
 
-def _error_cells(body: bytes, columns: Sequence[pa.ChunkedArray], lines: NDArray[np.int64]) -> Iterator[CellProblem]:
+def _error_cells(columns: Sequence[pa.ChunkedArray], lines: NDArray[np.int64]) -> Iterator[CellProblem]:
     """Cells that hold an error value: spreadsheets write them into CSV as plain text."""
-    if b"#" not in body or not any(text.encode() in body for text in ERROR_TEXTS):
-        return
     wanted = pa.array(sorted(ERROR_TEXTS), pa.large_string())
     for number, column in enumerate(columns):
-        hits = pd.array(pc.is_in(column, value_set=wanted)).to_numpy(dtype=np.bool_)
-        for position in np.flatnonzero(hits).tolist():
-            yield CellProblem(int(lines[position]), number, position, *error_words(column[position].as_py()))
+        if pc.any(pc.starts_with(column, "#")).as_py():
+            hits = pd.array(pc.is_in(column, value_set=wanted)).to_numpy(dtype=np.bool_)
+            for position in np.flatnonzero(hits).tolist():
+                yield CellProblem(int(lines[position]), number, position, *error_words(column[position].as_py()))

@@ -29,4 +29,6 @@ def without_text_mark(text: str) -> str:
 
 def without_text_marks(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """`without_text_mark` of each cell of a column."""
+    if not pc.any(pc.starts_with(column, "'")).as_py():  # many times as fast as the pattern
+        return column
     return pc.replace_substring_regex(column, pattern=f"^'({_CALCULATED})", replacement=r"\1")

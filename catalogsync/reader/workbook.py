@@ -6,15 +6,11 @@ Values come from python-calamine, of XLS from xlrd, in blocks of rows turned int
 
 from __future__ import annotations
 
-import datetime
-import itertools
 import zipfile
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
 from xml.etree import ElementTree
 from xml.parsers.expat import ExpatError
 
@@ -26,8 +22,18 @@ from numpy.typing import NDArray
 
 from catalogsync.errors import Problem, SheetError
 from catalogsync.reader import own
-from catalogsync.reader.books import Workbook, WorkbookSheet, open_book
-from catalogsync.reader.detect import ODS, encrypted
+from catalogsync.reader.bookcells import (
+    TEXT_TYPE,
+    Block,
+    Cells,
+    as_percent,
+    blocks_of,
+    cell_text,
+    texts_of,
+    with_zeros,
+)
+from catalogsync.reader.books import Workbook, WorkbookSheet, XlsxBook, open_book
+from catalogsync.reader.detect import encrypted
 from catalogsync.reader.header import HEAD_ROWS, Header, find_header, header_words, names_of, spread_out
 from catalogsync.reader.marks import Marks
 from catalogsync.reader.ods import ods_marks
@@ -45,12 +51,8 @@ from catalogsync.reader.sheet import (
     table_width,
 )
 from catalogsync.reader.xls import XlsBook, XlsEncryptedError, XlsError
-from catalogsync.reader.xlsx import xlsx_marks
 
-EXACT_BELOW: Final = 10**15  # a double holds 15 decimal digits; beyond that the last ones may be made up
-_BLOCK_ROWS = 16_384
-_NUMBER_KINDS: Final = frozenset({float, int})
-_TEXT_TYPE = pa.large_string()
+__all__ = ["as_percent", "cell_text", "read_workbook", "with_zeros"]
 
 
 def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collection[str]) -> Sheet:
@@ -58,7 +60,7 @@ def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collectio
     try:
         with open_book(path, kind) as workbook:
             tab, sheet, chosen = _choose_tab(path, workbook, options, expect)
-            table = _read_tab(path, kind, tab, sheet, chosen, _marks(path, kind, workbook, tab), options, expect)
+            table = _read_tab(path, kind, tab, sheet, chosen, _marks(path, workbook, tab), options, expect)
             return replace(table, carried=_carried(workbook))
     except (calamine.PasswordError, XlsEncryptedError) as error:
         raise encrypted(path) from error
@@ -86,10 +88,8 @@ def read_workbook(path: Path, kind: str, options: ReadOptions, expect: Collectio
         ) from error
 
 
-def _marks(path: Path, kind: str, workbook: Workbook, tab: str) -> Marks:
-    if isinstance(workbook, XlsBook):
-        return workbook.marks(tab)
-    return ods_marks(path, tab) if kind == ODS else xlsx_marks(path, tab)
+def _marks(path: Path, workbook: Workbook, tab: str) -> Marks:
+    return workbook.marks(tab) if isinstance(workbook, XlsBook | XlsxBook) else ods_marks(path, tab)
 
 
 def _carried(workbook: Workbook) -> tuple[str, ...]:
@@ -150,10 +150,6 @@ def _tab_problems(path: Path, workbook: Workbook) -> list[Problem]:
     return [Problem(f"{path.name}!{name}", "tab" if name in visible else "hidden tab") for name in workbook.sheet_names]
 
 
-def _texts(row: Sequence[object]) -> list[str]:
-    return [value if type(value) is str else cell_text(value) for value in row]
-
-
 @dataclass(frozen=True, slots=True)
 class _Head:
     """The first rows that hold something: 0-based numbers, texts, and these with merged cells spread out."""
@@ -168,7 +164,7 @@ def _head(sheet: WorkbookSheet, wanted: tuple[int, ...] | None = None) -> _Head:
     numbers: list[int] = []
     rows: list[list[str]] = []
     for number, row in enumerate(sheet.iter_rows()):
-        texts = _texts(row)
+        texts = texts_of(row)
         if is_blank(texts) or (wanted and number + 1 < wanted[0]):
             continue
         if wanted and number + 1 > wanted[-1]:
@@ -220,12 +216,12 @@ def _read_tab(
     headers += [""] * (max(occupied, default=-1) + 1 - len(headers))
     table = _Table(len(headers), left, start, marks)
     below = start
-    for first, block in _blocks(sheet, start):
-        table.add(first, block)
-        below = first + len(block)
+    for block in blocks_of(sheet, start):
+        table.add(block)
+        below = block.first + block.size
     # calamine ends where its values end: rows that hold nothing but errors may follow.
     for row in sorted({row for row, _column in without_text if row >= below}):
-        table.add(row, [[]])
+        table.add(Block(row, 1, []))
     columns, rows, problems = table.finish()
     width = table_width(headers, columns, occupied)
     if not len(rows):
@@ -262,13 +258,6 @@ def _read_tab(
     )
 
 
-def _blocks(sheet: WorkbookSheet, first: int) -> Iterator[tuple[int, list[list[Any]]]]:
-    rows = itertools.islice(sheet.iter_rows(), first, None)
-    while block := list(itertools.islice(rows, _BLOCK_ROWS)):
-        yield first, block
-        first += len(block)
-
-
 class _Table:
     """Gathers blocks of rows into text columns."""
 
@@ -286,19 +275,17 @@ class _Table:
         self._problems: list[CellProblem] = []
         self._length = 0
 
-    def add(self, first: int, block: list[list[Any]]) -> None:
-        size = len(block)
-        nothing, no_values = _empty(size), ("",) * size
-        columns: list[pa.Array] = [nothing] * self._left
-        raw: list[Sequence[Any]] = [no_values] * self._left
-        found: list[tuple[int, int, str, str]] = []  # row in the block, column, what, hint
-        for values in zip(*block, strict=True):
-            raw.append(values)
-            texts, inexact = column_texts(values)
-            found += [(row, len(columns), _inexact(texts[row].as_py()), _INEXACT_HINT) for row in inexact]
-            columns.append(texts)
-        columns += [nothing] * (self._width - len(columns))
-        raw += [no_values] * (self._width - len(raw))
+    def add(self, block: Block) -> None:
+        first, size = block.first, block.size
+        nothing = Cells(pa.array([""] * size, TEXT_TYPE), np.zeros(size, dtype=np.bool_), [])
+        cells = [nothing] * self._left + block.columns
+        cells += [nothing] * (self._width - len(cells))
+        columns = [each.texts for each in cells]
+        found: list[tuple[int, int, str, str]] = [  # row in the block, column, what, hint
+            (row, column, _inexact(each.texts[row].as_py()), _INEXACT_HINT)
+            for column, each in enumerate(cells)
+            for row in each.inexact
+        ]
         low, high = bisect_left(self._marked, (first,)), bisect_left(self._marked, (first + size,))
         patches: dict[int, dict[int, str]] = {}
         filled: set[int] = set()
@@ -312,7 +299,7 @@ class _Table:
             if place in self._marks.without_value:
                 found.append((inside, column, "the formula has no stored value", _NO_VALUE_HINT))
                 filled.add(inside)
-            if type(raw[column][inside]) in (float, int):
+            if cells[column].is_number[inside]:
                 text = columns[column][inside].as_py()
                 if place in self._marks.zeros:
                     patches.setdefault(column, {})[inside] = with_zeros(text, self._marks.zeros[place])
@@ -322,7 +309,7 @@ class _Table:
             texts = columns[column].to_pylist()
             for inside, text in texts_by_row.items():
                 texts[inside] = text
-            columns[column] = pa.array(texts, _TEXT_TYPE)
+            columns[column] = pa.array(texts, TEXT_TYPE)
         told = {(inside, column) for inside, column, _what, _hint in found}
         for column, texts in enumerate(columns):
             found += [
@@ -343,7 +330,7 @@ class _Table:
             self._problems.append(CellProblem(first + inside + 1, column, int(position_of[inside]), what_text, hint))
         for column, texts in enumerate(columns):
             self._columns[column].append(texts if len(keep) == size else texts.take(pa.array(keep)))
-            self._numbers[column].append(number_cells(raw[column])[keep])
+            self._numbers[column].append(cells[column].is_number[keep])
         self._rows.append((keep + first + 1).astype(np.int64))
         self._length += len(keep)
 
@@ -354,7 +341,7 @@ class _Table:
 
     def finish(self) -> tuple[list[pa.ChunkedArray], NDArray[np.int64], list[CellProblem]]:
         rows = np.concatenate(self._rows) if self._rows else np.zeros(0, dtype=np.int64)
-        return [pa.chunked_array(chunks, _TEXT_TYPE) for chunks in self._columns], rows, self._problems
+        return [pa.chunked_array(chunks, TEXT_TYPE) for chunks in self._columns], rows, self._problems
 
 
 _NO_VALUE_HINT = "open the workbook in Excel or LibreOffice and save it, so that the result is stored"
@@ -365,10 +352,6 @@ def _inexact(text: str) -> str:
     return f"the number {text} has more digits than a workbook keeps, so its last digits are lost"
 
 
-def _empty(size: int) -> pa.Array:
-    return pa.array([""] * size, _TEXT_TYPE)
-
-
 def _error_texts(texts: pa.Array) -> Iterator[tuple[int, str]]:
     """Error values that were stored as text: copied as values, or written by another program."""
     hits = np.asarray(pc.starts_with(texts, "#").to_numpy(zero_copy_only=False), dtype=np.bool_)
@@ -376,81 +359,3 @@ def _error_texts(texts: pa.Array) -> Iterator[tuple[int, str]]:
         text = texts[inside].as_py()
         if text in ERROR_TEXTS:
             yield inside, text
-
-
-def number_cells(values: Sequence[Any]) -> NDArray[np.bool_]:
-    """Which values of a column are numbers."""
-    types = set(map(type, values))
-    if types.isdisjoint(_NUMBER_KINDS) or types <= _NUMBER_KINDS:
-        return np.full(len(values), not types.isdisjoint(_NUMBER_KINDS))
-    return np.fromiter((type(value) in _NUMBER_KINDS for value in values), dtype=np.bool_, count=len(values))
-
-
-def column_texts(values: Sequence[Any]) -> tuple[pa.Array, list[int]]:
-    """A column of values as text, and the positions of whole numbers too long to be exact."""
-    types = set(map(type, values))
-    if types == {str}:
-        return pa.array(values, _TEXT_TYPE), []
-    inexact: list[int] = []
-    if types <= {float, int}:
-        numbers = np.array(values, dtype=np.float64)
-        large = np.abs(numbers) >= EXACT_BELOW
-        if not large.any() and np.isfinite(numbers).all():
-            if (numbers == np.trunc(numbers)).all():
-                return pa.array(numbers.astype(np.int64)).cast(_TEXT_TYPE), []
-            return pa.array([_plain(text) for text in map("%.15g".__mod__, values)], _TEXT_TYPE), []
-    for position, value in enumerate(values):
-        if type(value) in (float, int) and not abs(value) < EXACT_BELOW:
-            inexact.append(position)
-    return pa.array(_texts(values), _TEXT_TYPE), inexact
-
-
-def _plain(text: str) -> str:
-    """Digits without an exponent, and zero without a sign."""
-    if "e" in text:
-        text = format(Decimal(text), "f")
-    return "0" if text == "-0" else text
-
-
-def cell_text(value: object) -> str:
-    """One value of a workbook as text."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, float | int):
-        return _plain("%.15g" % value)  # noqa: UP031 - twice as fast as format()
-    if isinstance(value, datetime.datetime):
-        return _moment_text(value)
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, datetime.timedelta):
-        return _duration_text(value)
-    return "" if value is None else str(value)
-
-
-def _moment_text(moment: datetime.datetime) -> str:
-    if moment.time() == datetime.time():
-        return moment.date().isoformat()
-    return moment.isoformat(sep=" ")
-
-
-def _duration_text(duration: datetime.timedelta) -> str:
-    seconds, rest = divmod(abs(duration), datetime.timedelta(seconds=1))
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    sign = "-" if duration < datetime.timedelta() else ""
-    fraction = f".{rest.microseconds:06d}" if rest else ""
-    return f"{sign}{hour:02d}:{minute:02d}:{second:02d}{fraction}"
-
-
-def with_zeros(text: str, digits: int) -> str:
-    """A whole number filled up with zeros, as the format ``00000`` shows it."""
-    sign, number = ("-", text[1:]) if text.startswith("-") else ("", text)
-    return sign + number.zfill(digits) if number.isdigit() else text
-
-
-def as_percent(text: str) -> str:
-    """A number as the percentage it is shown as: ``0.15`` is ``15%``, exactly."""
-    shifted = format(Decimal(text).scaleb(2), "f")
-    return (shifted.rstrip("0").rstrip(".") if "." in shifted else shifted) + "%"

@@ -1,48 +1,41 @@
 """Error cells, formulas without a value, and telling formats of an XLSX tab, from the XML inside the zip.
 
-The XML streams through in pieces and is searched for the few texts that matter; it is never parsed as a whole.
+The XML streams through in pieces (tablook.py); it is never parsed as a whole.
 XML of an unusual kind (cells without an address, another encoding than UTF-8) goes through openpyxl.
 """
 
 from __future__ import annotations
 
-import contextlib
-import html
 import posixpath
-import re
 import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+import numpy as np
+
 from catalogsync.reader.marks import BUILT_IN_PERCENTS, PERCENT, Marks, Place, telling_format
-from catalogsync.reader.sheet import column_index
+from catalogsync.reader.tablook import TabLook
 
 if TYPE_CHECKING:
     from openpyxl.cell import Cell
 
-_CHUNK_BYTES = 1 << 20
-_LONGEST_CELL_BYTES = 1 << 26
 _LONGEST_PART_BYTES = 1 << 25
 _MOST_ELEMENTS = 1_000_000
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _STRICT_RELATION = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
 
 
-class UnusualXml(Exception):
-    """The quick search does not suit this XML."""
-
-
 def xlsx_marks(path: Path, tab: str) -> Marks:
     """The cells of one tab that need more than their value."""
     with zipfile.ZipFile(path) as archive:
         part = tab_part(archive, tab)
-        telling = _telling_styles(archive)
-        with contextlib.suppress(UnusualXml), archive.open(part) as xml:
-            return _search(xml, telling)
-    return _openpyxl_marks(path, tab)
+        look = TabLook(telling_styles(archive), np.zeros(0, dtype=np.int64), None)
+        with archive.open(part) as xml:
+            look.see_all(xml)
+    return _openpyxl_marks(path, tab) if look.marks is None else look.marks
 
 
 def tab_part(archive: zipfile.ZipFile, tab: str) -> str:
@@ -61,7 +54,7 @@ def tab_part(archive: zipfile.ZipFile, tab: str) -> str:
     raise KeyError(f"tab {tab!r} has no part")
 
 
-def _telling_styles(archive: zipfile.ZipFile) -> dict[bytes, int]:
+def telling_styles(archive: zipfile.ZipFile) -> dict[bytes, int]:
     """Style number, as it is written in a cell → what its number format tells."""
     if "xl/styles.xml" not in archive.namelist():
         return {}
@@ -92,93 +85,6 @@ def _root(archive: zipfile.ZipFile, part: str) -> ElementTree.Element:
 
 def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
-
-
-def _search(xml: IO[bytes], telling: dict[bytes, int]) -> Marks:
-    marks = Marks()
-    first = xml.read(4096)
-    root = re.search(rb"<(?:(\w+):)?worksheet[\s>]", first)
-    if root is None or b"\x00" in first:
-        raise UnusualXml
-    prefix = root.group(1) + b":" if root.group(1) else b""
-    searcher = _Searcher(prefix, telling, marks)
-    rest = first
-    while True:
-        chunk = xml.read(_CHUNK_BYTES)
-        if not chunk:
-            searcher.search(rest)
-            return marks
-        rest += chunk
-        cut = rest.rfind(searcher.cell)
-        if cut > 0:
-            searcher.search(rest[:cut])
-            rest = rest[cut:]
-        elif len(rest) > _LONGEST_CELL_BYTES:
-            raise UnusualXml
-
-
-class _Searcher:
-    def __init__(self, prefix: bytes, telling: dict[bytes, int], marks: Marks) -> None:
-        p = re.escape(prefix)
-        self.cell = b"<" + prefix + b"c "
-        self._marks = marks
-        self._telling = telling
-        self._error = re.compile(rb"""t=["']e["']""")
-        self._error_text = re.compile(rb"<" + p + rb"v[^>]*>([^<]*)<")
-        none = rb"\s*(?P<v><" + p + rb"v\s*/>|<" + p + rb"v(?:\s[^>]*)?>\s*</" + p + rb"v>)?\s*</" + p + rb"c>"
-        self._no_value = (
-            re.compile(rb"</" + p + rb"f>" + none),
-            re.compile(rb"<" + p + rb"f(?:\s[^>]*)?/>" + none),
-        )
-        numbers = b"|".join(sorted(telling))
-        self._style = re.compile(rb"""s=["'](""" + numbers + rb""")["']""") if telling else None
-        self._formula = b"<" + prefix + b"f"
-        self._hidden_row = re.compile(rb"<" + p + rb"""row\s[^>]*\shidden=["'](?:1|true)["'][^>]*>""")
-
-    def search(self, xml: bytes) -> None:
-        for match in self._error.finditer(xml):
-            place = self._place(xml, match.start())
-            if place is not None:
-                value = self._error_text.search(xml, match.end())
-                text = value.group(1).decode("utf-8", "replace") if value else ""
-                self._marks.errors[place] = html.unescape(text).strip() or "#ERROR"
-        if self._formula in xml:
-            for pattern in self._no_value:
-                for match in pattern.finditer(xml):
-                    start = xml.rfind(self.cell, 0, match.start())
-                    tag = xml[start : xml.find(b">", start) + 1]
-                    # A formula whose result is the empty text has type str and an empty value.
-                    if match["v"] and re.search(rb"""\st=["']str["']""", tag):
-                        continue
-                    self._marks.without_value.add(self._address(tag))
-        if b" hidden=" in xml:
-            for match in self._hidden_row.finditer(xml):
-                number = re.search(rb"""\sr=["'](\d{1,7})["']""", match.group())
-                if number is None:
-                    raise UnusualXml
-                self._marks.hidden.append(range(int(number.group(1)) - 1, int(number.group(1))))
-        if self._style is not None:
-            for match in self._style.finditer(xml):
-                place = self._place(xml, match.start())
-                if place is not None:
-                    self._marks.set_format(place, self._telling[match.group(1)])
-
-    def _place(self, xml: bytes, attribute: int) -> Place | None:
-        """Of the cell that has the attribute found here; None where it is not an attribute of a cell."""
-        start = xml.rfind(b"<", 0, attribute)
-        if not xml.startswith(self.cell, start) or xml[attribute - 1 : attribute] not in (b" ", b"\n", b"\t", b"\r"):
-            return None
-        end = xml.find(b">", start)
-        if end < attribute:
-            return None
-        return self._address(xml[start : end + 1])
-
-    @staticmethod
-    def _address(tag: bytes) -> Place:
-        match = re.search(rb"""\sr=["']([A-Z]{1,3})(\d{1,7})["']""", tag)
-        if match is None:
-            raise UnusualXml
-        return int(match.group(2)) - 1, column_index(match.group(1).decode())
 
 
 def _openpyxl_marks(path: Path, tab: str) -> Marks:
