@@ -17,7 +17,7 @@ PACKAGE = Path(catalogsync.__file__).parent
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model", "captions"),
     ("replacing", "celltext"),
-    ("moments", "columnwise"),
+    ("moments", "columnwise", "collecting"),
     ("matching",),
     (
         "base",
