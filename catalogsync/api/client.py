@@ -251,9 +251,14 @@ class Client:
         """The pages of a reading, to its end.
 
         While one page is looked at, the next ones are under way: the rate limit, not the latency, says how
-        long it takes. What is under way when the end is reached was asked for in vain.
+        long it takes. Each becomes columns where it arrives. What is under way when the end is reached was asked for
+        in vain.
         """
-        ahead = _Ahead(self._send)
+
+        def page(wanted: Request) -> Page:
+            return self._read(self._send(wanted), columns, schema)
+
+        ahead = _Ahead(page)
         with rare_collections(), ahead:
             try:
                 ask = next(reading)
@@ -261,7 +266,7 @@ class Client:
                     if progress and ask.found_count:
                         progress(ask.found_count)
                     ahead.ask(map(request, (ask.place, *islice(ask.ahead, PAGES_AHEAD - 1))))
-                    ask = reading.send(self._read(ahead.answer(request(ask.place)), columns, schema))
+                    ask = reading.send(ahead.answer(request(ask.place)))
             except StopIteration as end:
                 pages: list[Page] = end.value
         self.vain_reads += ahead.vain_count
@@ -349,12 +354,12 @@ class Client:
 
 
 class _Ahead:
-    """Requests that are probably needed next, under way while others are looked at."""
+    """Pages that are probably needed next, under way while others are looked at."""
 
-    def __init__(self, send: Callable[[Request], Response]) -> None:
-        self._send = send
+    def __init__(self, page: Callable[[Request], Page]) -> None:
+        self._page = page
         self._pool = ThreadPoolExecutor(PAGES_AHEAD, "page")
-        self._under_way: dict[Request, Future[Response]] = {}
+        self._under_way: dict[Request, Future[Page]] = {}
         self.vain_count = 0
 
     def __enter__(self) -> _Ahead:
@@ -366,19 +371,19 @@ class _Ahead:
         self.vain_count += sum(not future.cancelled() for future in self._under_way.values())
 
     def ask(self, requests: Iterable[Request]) -> None:
-        """Send these soon, unless they are under way; what is under way and not among them is dropped if it can."""
+        """Ask for these soon, unless they are under way; what is under way and not among them is dropped if it can."""
         wanted = list(requests)
         for request in [request for request in self._under_way if request not in wanted]:
             self.vain_count += not self._under_way.pop(request).cancel()
         for request in wanted:
             if request not in self._under_way:
-                self._under_way[request] = self._pool.submit(copy_context().run, self._send, request)
+                self._under_way[request] = self._pool.submit(copy_context().run, self._page, request)
 
-    def answer(self, request: Request) -> Response:
-        """The answer to a request: of the one under way, else of one that is sent now."""
+    def answer(self, request: Request) -> Page:
+        """The page that a request asks for: of the one under way, else of one that is sent now."""
         future = self._under_way.pop(request, None)
         if future is None or future.cancelled():
-            return self._send(request)
+            return self._page(request)
         return future.result()
 
 
