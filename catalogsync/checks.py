@@ -49,14 +49,14 @@ def similar_keys(sheet: Sheet, desired: Desired, mapping: model.Mapping) -> Iter
     """Different keys of the sheet that only case, blanks or the alphabet of letters tell apart."""
     if not _has_text_key(mapping):
         return
-    keys, rows = desired.key_rows.index.tolist(), desired.key_rows.tolist()
-    alike = pd.Series(lookalikes.folded(keys) if keys else [], dtype="str")
+    keys, rows = desired.key_rows.index, desired.key_rows.to_numpy()
+    alike = lookalikes.folded_column(keys)
     first: dict[str, int] = {}
-    for place in np.flatnonzero(alike.duplicated(keep=False).to_numpy(bool)).tolist():
-        other = first.setdefault(str(alike.iat[place]), place)
+    for place in np.flatnonzero(columnwise.repeats(alike)[0]).tolist():
+        other = first.setdefault(alike[place].as_py(), place)
         if other == place:
             continue
-        spots = [_key_spot(mapping, keys[n], rows[n]) for n in (place, other)]
+        spots = [_key_spot(mapping, keys[n], int(rows[n])) for n in (place, other)]
         texts = [key_text(keys[n]) for n in (place, other)]
         what = f"the key {quoted(texts[0])} differs from {quoted(texts[1])}"
         what = f"{what} in {_address(sheet, spots[1])} only by {lookalikes.difference(texts[1], texts[0])}"
@@ -179,7 +179,8 @@ def garbled_texts(sheet: Sheet, columns: Sequence[model.Column]) -> Iterator[Pro
         if not _is_text(column) or column.owner == "crm":
             continue
         cells = sheet.cells[column.position]
-        places = np.flatnonzero(cells.str.contains(lookalikes.SUSPECT, regex=True).to_numpy(bool))
+        places = columnwise.not_ascii(cells)
+        places = places[cells.iloc[places].str.contains(lookalikes.SUSPECT, regex=True).to_numpy(bool)]
         if len(places):
             yield from _told(sheet, column, places, [str(text) for text in cells.iloc[places]])
 

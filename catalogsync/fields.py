@@ -335,11 +335,12 @@ def parse_column(cells: pd.Series, column: Column) -> tuple[pd.Series, dict[str,
     if column.type not in NUMBER_TYPES or column.empties:
         parsed, errors = _parse_distinct(cells, column)
         return pd.Series(parsed, index=cells.index, copy=False), errors
-    is_canonical = columnwise.matches(cells, _WITHOUT_FRACTION if column.decimal == "," else _WITH_FRACTION)
+    plain = cells if column.decimal == "," else columnwise.without_last_zeros(cells)
+    is_canonical = columnwise.matches(plain, _WITHOUT_FRACTION if column.decimal == "," else _WITH_FRACTION)
     if is_canonical.all():
-        return cells, {}
+        return plain, {}
     parsed, errors = _parse_distinct(cells[~is_canonical], column)
-    values = cells.array.copy()
+    values = plain.array.copy()
     values[~is_canonical] = parsed
     return pd.Series(values, index=cells.index, copy=False), errors
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from catalogsync.columnwise import arrow
 from catalogsync.reader.sheet import BLANKS
 
 _BETWEEN = "\x1e"
@@ -22,6 +25,7 @@ _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
 _CYRILLIC = dict(zip("авекмнорстухіѕјһԁԛԝ", "abekmhopctyxisjhdqw", strict=True))
 _GREEK = dict(zip("αβεζηικμνορτυχ", "abezhikmnoptyx", strict=True))
 _BLANKS = dict.fromkeys(map(ord, BLANKS + _INVISIBLE))
+_ASCII_BLANKS = "[" + "".join(f"\\x{ord(blank):02x}" for blank in BLANKS if blank.isascii()) + "]+"
 _LETTERS = {ord(letter): latin for letter, latin in {**_CYRILLIC, **_GREEK, **dict.fromkeys(_DASHES, "-")}.items()}
 
 
@@ -31,6 +35,14 @@ def folded(texts: Sequence[str]) -> list[str]:
     if joined.count(_BETWEEN) != len(texts) - 1:
         return [_fold(text) for text in texts]
     return _fold(joined).split(_BETWEEN)
+
+
+def folded_column(texts: Any) -> Any:
+    """`folded` of a column or an index, as an Arrow array."""
+    given = arrow(texts)
+    if not pc.all(pc.string_is_ascii(given)).as_py():
+        return pa.array(folded(given.to_pylist()), pa.large_string())
+    return pc.replace_substring_regex(pc.ascii_lower(given), _ASCII_BLANKS, "")
 
 
 def _fold(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogsync import columnwise
+from catalogsync import columnwise, lookalikes
 from catalogsync.celltext import CellError, clean_text
 from catalogsync.fields import parse_column, parse_number
 from catalogsync.model import Column, Field
@@ -52,6 +52,11 @@ def test_a_column_of_texts_is_cleaned_as_each_text_is(texts: list[str]) -> None:
     assert (made is given_texts) == (made.tolist() == texts)
 
 
+@given(st.lists(st.text("aB\u00df\u0430 -\t\x1f\u200b\u00a0", max_size=4), min_size=1))
+def test_a_column_is_folded_as_each_text_is(texts: list[str]) -> None:
+    assert lookalikes.folded_column(series(texts)).to_pylist() == lookalikes.folded(texts)
+
+
 def test_a_column_in_several_parts_is_one() -> None:
     parts = pa.chunked_array([["a", "b"], ["a"]], pa.large_string())
     assert columnwise.arrow(pd.Series(pd.array(parts, dtype="str"))).to_pylist() == ["a", "b", "a"]
@@ -64,7 +69,7 @@ def test_a_table_is_itself_where_all_rows_are_kept() -> None:
     assert columnwise.kept(table, np.array([False, True]))["a"].tolist() == [2]
 
 
-numbers = st.sampled_from("-0 0 007 0.50 -0.5 -0.0 1. 1.0 .5 12 1,5 -12.30 -7 10 1e3 1\n".split(" "))
+numbers = st.sampled_from("-0 0 007 0.50 0.00 -0.00 12.00 -12.00 100 .0 -0.5 -0.0 1. 1.0 .5 12 1,5 -12.30 -7 10 1e3 1\n".split(" "))
 
 
 @given(st.lists(numbers | st.text("0123456789.,- e\n", max_size=7), min_size=1), st.sampled_from(["", ",", "."]))

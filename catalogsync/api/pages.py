@@ -81,8 +81,11 @@ def fast_texts(held: Sequence[Values]) -> list[str] | None:
     """Texts, as `clean_text` has them."""
     if not are_single(held):
         return None
-    texts = [values[0].value.strip() for values in held]
-    return None if "\r" in "".join(texts) else texts
+    return _cleaned([values[0].value for values in held])
+
+
+def _cleaned(texts: list[str]) -> list[str]:
+    return list(map(clean_text, texts)) if "\r" in "".join(texts) else [text.strip() for text in texts]
 
 
 _NUMBER = r"(?:(?:[1-9][0-9]{0,14}|0)(?:\.[0-9]{0,8}[1-9])?)?"
@@ -157,7 +160,7 @@ def page_of(
                 column[place] = values if type(values) is list else [values]
     texts = {column.key: [""] * len(items) for column in columns}
     if NAME in texts:
-        texts[NAME] = [clean_text(item.name or "") for item in items]
+        texts[NAME] = _cleaned([item.name or "" for item in items])
     for field in {column.field.id: column.field for column in columns if column.field is not None}.values():
         _read(held[field.id], reader_of(field), str(field.id), texts)
     for key in [column.key for column in columns if column.type == "checkbox"]:
