@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import pandas as pd
 
@@ -37,17 +38,19 @@ def diff(match: Match, mapping: model.Mapping, missing: pd.Index, base: Base | N
     """
     columns = threeway.compared(mapping)
     gone = match.existing[is_in(match.existing.index, missing)]
-    updates, clashes = _updates(match, columns, base)
+    ops = count(1)
+    updates, clashes = _updates(match, columns, base, ops)
     changes: list[Change] = [
         *updates,
-        *_adds(match.desired[match.is_new], columns),
-        *(_deletes(gone) if mapping.missing == "delete" else _set_values(gone, mapping)),
+        *_adds(match.desired[match.is_new], columns, ops),
+        *(_deletes(gone, ops) if mapping.missing == "delete" else _set_values(gone, mapping, ops)),
     ]
-    numbered = (dataclasses.replace(change, op=op) for op, change in enumerate(changes, start=1))
-    return Diff(tuple(numbered), tuple(clashes))
+    return Diff(tuple(changes), tuple(clashes))
 
 
-def _updates(match: Match, columns: Sequence[Column], base: Base | None) -> tuple[Iterator[Update], list[Clash]]:
+def _updates(
+    match: Match, columns: Sequence[Column], base: Base | None, ops: Iterator[int]
+) -> tuple[Iterator[Update], list[Clash]]:
     ids, keys, row_numbers = match.ids, match.desired.index, match.desired["row"].to_numpy()
     after: dict[int, dict[str, str]] = {}
     clashes: list[tuple[int, Clash]] = []
@@ -70,6 +73,7 @@ def _updates(match: Match, columns: Sequence[Column], base: Base | None) -> tupl
     rows = match.rows[changed]
     clashes.sort(key=lambda entry: entry[0])
     updates = _built(
+        ops,
         match.existing.iloc[match.elements[changed]],
         [after[place] for place in changed],
         keys=keys[rows].tolist(),
@@ -79,9 +83,14 @@ def _updates(match: Match, columns: Sequence[Column], base: Base | None) -> tupl
 
 
 def _built(
-    held: pd.DataFrame, afters: Sequence[Mapping[str, str]], *, keys: Sequence[str], rows: Sequence[int]
+    ops: Iterator[int],
+    held: pd.DataFrame,
+    afters: Sequence[Mapping[str, str]],
+    *,
+    keys: Sequence[str],
+    rows: Sequence[int],
 ) -> Iterator[Update]:
-    """An update per element of `held`, out of what each should hold after it."""
+    """An update per element of `held`, out of what each should hold after it. `ops` numbers all changes."""
     needed = _siblings(held.columns, {name for after in afters for name in after})
     texts = {name: held[name].tolist() for name in needed}
     siblings = {names: _siblings(needed, names) for names in {tuple(after) for after in afters}}
@@ -89,7 +98,7 @@ def _built(
     for place, (after, key, row, id_, updated_at) in enumerate(facts):
         now = {name: texts[name][place] for name in siblings[tuple(after)]}
         yield Update(
-            op=0,
+            op=next(ops),
             key=key,
             row=row,
             id=id_,
@@ -107,21 +116,21 @@ def _siblings(columns: Iterable[str], keys: Iterable[str]) -> list[str]:
     return [name for name in columns if name in wanted or ("." in name and name.partition(".")[0] in fields)]
 
 
-def _adds(rows: pd.DataFrame, columns: Sequence[Column]) -> Iterator[Add]:
+def _adds(rows: pd.DataFrame, columns: Sequence[Column], ops: Iterator[int]) -> Iterator[Add]:
     texts = {column.key: rows[column.key].tolist() for column in columns if column.multi != "remove"}
     for place, (key, row) in enumerate(zip(rows.index, rows["row"], strict=True)):
         values = {name: column[place] for name, column in texts.items() if column[place]}
-        yield Add(op=0, key=str(key), row=int(row), values=values)
+        yield Add(op=next(ops), key=str(key), row=int(row), values=values)
 
 
-def _deletes(gone: pd.DataFrame) -> Iterator[Delete]:
+def _deletes(gone: pd.DataFrame, ops: Iterator[int]) -> Iterator[Delete]:
     texts = {str(name): gone[name].tolist() for name in gone.columns if name not in FACTS}
     for place, (key, id_, updated_at) in enumerate(zip(gone.index, gone["id"], gone["updated_at"], strict=True)):
         before = {name: column[place] for name, column in texts.items()}
-        yield Delete(0, str(key), int(id_), before.get(NAME, ""), int(updated_at), before)
+        yield Delete(next(ops), str(key), int(id_), before.get(NAME, ""), int(updated_at), before)
 
 
-def _set_values(gone: pd.DataFrame, mapping: model.Mapping) -> Iterator[Update]:
+def _set_values(gone: pd.DataFrame, mapping: model.Mapping, ops: Iterator[int]) -> Iterator[Update]:
     """`missing: {set: …}`: the listed values, where they differ. With `missing: keep` nothing is listed."""
     held = {name: gone[name].tolist() for name in mapping.missing_set}
     afters = [
@@ -130,4 +139,4 @@ def _set_values(gone: pd.DataFrame, mapping: model.Mapping) -> Iterator[Update]:
     ]
     changed = [place for place, after in enumerate(afters) if after]
     keys = gone.index[changed].tolist()
-    yield from _built(gone.iloc[changed], [afters[place] for place in changed], keys=keys, rows=[0] * len(changed))
+    yield from _built(ops, gone.iloc[changed], [afters[place] for place in changed], keys=keys, rows=[0] * len(changed))

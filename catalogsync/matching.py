@@ -72,11 +72,12 @@ class Match:
 
     def differs(self, key: str) -> Bools:
         """At which pairs the two say different things in a column."""
+        if not len(self.rows):
+            return np.zeros(0, dtype=bool)
         if key not in self._differs:
-            wanted, held = arrow(self.desired[key]), arrow(self.existing[key]).take(self.elements)
-            if len(self.rows) < len(self.desired):
-                wanted = wanted.take(self.rows)
-            self._differs[key] = columnwise.bools(pc.not_equal(wanted, held))
+            # A row without an element is compared with any: to take the texts of the others out takes longer.
+            held = arrow(self.existing[key]).take(np.maximum(self.places, 0))
+            self._differs[key] = columnwise.bools(pc.not_equal(arrow(self.desired[key]), held))[self.rows]
         return self._differs[key]
 
     def only(self, mask: Bools) -> Match:

@@ -87,7 +87,7 @@ def decisions(column: Column, wanted: Any, held: Any, base: tuple[Any, Any] | No
     """What becomes of each cell of a column that differs. `base` is what the sheet said and the catalog held."""
     if base is None:
         places, targets = disagreements(column, wanted, held)
-        yield from (Decision(place, text) for place, text in zip(places.tolist(), targets, strict=True))
+        yield from (Decision(place, text) for place, text in zip(places.tolist(), targets.tolist(), strict=True))
         return
     said, knew = base
     places, targets = disagreements(column, wanted, held, said)
