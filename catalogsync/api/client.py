@@ -392,7 +392,9 @@ def _chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield values[start : start + size]
 
 
-def _frame(pages: Sequence[Page], columns: Sequence[Column]) -> pd.DataFrame:
+def _frame(pages: list[Page], columns: Sequence[Column]) -> pd.DataFrame:
+    """The pages as one table. They are taken out of their list: what is joined already is not held twice."""
+
     def numbers(of: Callable[[Page], Iterable[int]], dtype: str) -> NDArray[Any]:
         return np.fromiter(chain.from_iterable(map(of, pages)), dtype=dtype)
 
@@ -402,8 +404,10 @@ def _frame(pages: Sequence[Page], columns: Sequence[Column]) -> pd.DataFrame:
         "updated_by": numbers(lambda page: page.updated_by, "int64"),
         "linked": numbers(lambda page: page.linked, "bool"),
     }
-    for column in columns:
-        parts = [page.values.column(column.key) for page in pages]
-        texts = pa.chunked_array(parts, pa.large_string()).combine_chunks()
-        made[column.key] = pd.Series(pd.array(texts, dtype="str"), copy=False)
+    parts = {column.key: [page.values.column(column.key) for page in pages] for column in columns}
+    pages.clear()
+    for key in list(parts):
+        texts = pa.chunked_array(parts.pop(key), pa.large_string()).combine_chunks()
+        made[key] = pd.Series(pd.array(texts, dtype="str"), copy=False)
+        pa.default_memory_pool().release_unused()
     return pd.DataFrame(made, copy=False)
