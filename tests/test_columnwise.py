@@ -69,7 +69,9 @@ def test_a_table_is_itself_where_all_rows_are_kept() -> None:
     assert columnwise.kept(table, np.array([False, True]))["a"].tolist() == [2]
 
 
-numbers = st.sampled_from("-0 0 007 0.50 0.00 -0.00 12.00 -12.00 100 .0 -0.5 -0.0 1. 1.0 .5 12 1,5 -12.30 -7 10 1e3 1\n".split(" "))
+numbers = st.sampled_from(
+    "-0 0 007 0.50 0.00 -0.00 12.00 -12.00 100 .0 -0.5 -0.0 1. 1.0 .5 12 1,5 -12.30 -7 10 1e3 1\n".split(" ")
+)
 
 
 @given(st.lists(numbers | st.text("0123456789.,- e\n", max_size=7), min_size=1), st.sampled_from(["", ",", "."]))

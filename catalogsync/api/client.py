@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -396,7 +396,7 @@ def _frame(pages: list[Page], columns: Sequence[Column]) -> pd.DataFrame:
     """The pages as one table. They are taken out of their list: what is joined already is not held twice."""
 
     def numbers(of: Callable[[Page], Iterable[int]], dtype: str) -> NDArray[Any]:
-        return np.fromiter(chain.from_iterable(map(of, pages)), dtype=dtype)
+        return np.concatenate([np.array(of(page), dtype=dtype) for page in pages] or [np.zeros(0, dtype)])
 
     made: dict[str, Any] = {
         "id": numbers(lambda page: page.ids, "int64"),

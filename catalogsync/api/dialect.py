@@ -5,6 +5,7 @@ A dialect sends nothing. What it can do is declared in `Capabilities`, not found
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -72,12 +73,18 @@ class Page:
     found.
     """
 
-    ids: list[int]
-    updated_at: list[int]
-    updated_by: list[int]
+    ids: Sequence[int]
+    updated_at: Sequence[int]
+    updated_by: Sequence[int]
     values: pa.RecordBatch
-    linked: list[bool]
-    listed_ids: list[int]
+    linked: Sequence[int]
+    listed_ids: Sequence[int]
+
+    def packed(self) -> Page:
+        """The page in as little memory as it takes."""
+        numbers = (self.ids, self.updated_at, self.updated_by, self.listed_ids)
+        ids, updated_at, updated_by, listed_ids = (array("q", each) for each in numbers)
+        return Page(ids, updated_at, updated_by, self.values, array("b", self.linked), listed_ids)
 
     def only(self, places: Sequence[int]) -> Page:
         """The page with some of its elements, by their places in it."""

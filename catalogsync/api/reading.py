@@ -14,6 +14,8 @@ by number    pages allow no overlap. The last page is read first and once more a
 
 from __future__ import annotations
 
+import operator
+from array import array
 from collections.abc import Callable, Generator, Iterable, Sequence
 from itertools import count, pairwise
 from typing import Any
@@ -32,21 +34,60 @@ CLOCK_SLACK_S = 60
 """How far in the future a stored ``updated_at`` may lie (notes 8, Q10)."""
 
 
+class Ids:
+    """The ids that were listed so far. While they ascend, as in most lists, the last one tells which others are new."""
+
+    def __init__(self) -> None:
+        self._ascending: list[array[int]] = []
+        self._last = 0
+        self._count = 0
+        self._all: set[int] | None = None
+
+    def __len__(self) -> int:
+        return self._count if self._all is None else len(self._all)
+
+    def known(self, ids: Sequence[int]) -> set[int]:
+        """Those of `ids` that were listed before."""
+        if self._all is None and self._goes_on(ids):
+            return {self._last} & {*ids[:1]}
+        return self._set().intersection(ids)
+
+    def add(self, ids: Sequence[int]) -> None:
+        """The ids of another page."""
+        if self._all is None and self._goes_on(ids):
+            new = ids[1:] if ids and ids[0] == self._last else ids
+            self._ascending.append(array("q", new))
+            self._count += len(new)
+            self._last = new[-1] if new else self._last
+        else:
+            self._set().update(ids)
+
+    def _goes_on(self, ids: Sequence[int]) -> bool:
+        return all(map(operator.lt, ids, ids[1:])) and (not ids or not self._count or ids[0] >= self._last)
+
+    def _set(self) -> set[int]:
+        if self._all is None:
+            self._all = {id_ for ids in self._ascending for id_ in ids}
+            self._ascending = []
+        return self._all
+
+
 class _Kept:
     """The pages read so far, each element once. With `since` only elements that came after it are kept."""
 
     def __init__(self, since: Since | None) -> None:
         self.pages: list[Page] = []
-        self.ids: set[int] = set()
+        self.ids = Ids()
         self.since = since
 
     def take(self, page: Page) -> None:
         """Keep what is new of a page."""
         least = self.since.max_id if self.since else 0
-        new = [place for place, id_ in enumerate(page.ids) if id_ > least and id_ not in self.ids]
+        known = self.ids.known(page.listed_ids)
+        new = [place for place, id_ in enumerate(page.ids) if id_ > least and id_ not in known]
         if new:
-            self.pages.append(page.only(new))
-        self.ids.update(page.listed_ids)
+            self.pages.append(page.only(new).packed())
+        self.ids.add(page.listed_ids)
 
     def read(self, place: Any, ahead: Iterable[Any] = ()) -> Generator[Ask, Page, Page]:
         """Read a page and keep it."""
@@ -97,7 +138,7 @@ def by_offset(
         ids = page.listed_ids
         if offset and ids and ids == before:
             return (yield from _by_number(kept, at_number, len(ids), expected_rows, first_ids=ids))
-        if offset and overlaps and not (ids and ids[0] in kept.ids):
+        if offset and overlaps and not kept.ids.known(ids[:1]):
             moves += 1
             if moves > MOST_MOVES:
                 raise Temporary("the catalog keeps changing while it is read")
@@ -149,7 +190,7 @@ def _by_number(
             beginning = beginning or page.listed_ids
         again = yield from kept.read(at(last))
         is_still = _stood_still(ending, again)
-        if not _descends(beginning + ending.listed_ids):
+        if not _descends([*beginning, *ending.listed_ids]):
             if not is_still:
                 last, _ = yield from _last_page(kept, at, page_rows, last)
                 yield from _arrivals(kept, at, page_rows, last, (yield from _backwards(kept, at, last)))

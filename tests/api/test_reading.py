@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from catalogsync.api.dialect import Page, Reading, Since
 from catalogsync.api.pages import batch_of
-from catalogsync.api.reading import MOST_MOVES, MOST_ROUNDS, by_number, by_offset
+from catalogsync.api.reading import MOST_MOVES, MOST_ROUNDS, Ids, by_number, by_offset
 from catalogsync.errors import Temporary
 
 ROWS = 4
@@ -182,7 +182,20 @@ def test_a_route_that_ignores_page_numbers_ends_at_once() -> None:
     asked = [next(reading).place, reading.send(page).place, reading.send(page).place]
     with pytest.raises(StopIteration) as end:
         reading.send(page)
-    assert (asked, end.value.value) == ([("page", 1), ("page", 2), ("page", 1)], [page])
+    assert (asked, end.value.value) == ([("page", 1), ("page", 2), ("page", 1)], [page.packed()])
+
+
+@given(st.lists(st.lists(st.integers(1, 30), max_size=4)), st.lists(st.integers(1, 30)))
+@example([[1, 3], [3, 5], [], [5]], [1, 5, 6])
+@example([[5, 3], [3, 1]], [3, 4])
+def test_ids_that_were_listed_are_known_in_whatever_order_they_came(pages: list[list[int]], asked: list[int]) -> None:
+    ids, listed = Ids(), set[int]()
+    for page in pages:
+        assert ids.known(page) == listed & set(page)
+        ids.add(page)
+        listed.update(page)
+        assert len(ids) == len(listed)
+    assert ids.known(asked) == listed & set(asked)
 
 
 def test_pages_are_asked_for_ahead_but_never_the_proof() -> None:
