@@ -47,7 +47,7 @@ class One:
     """Reads a field that is one column: `text` is canonical text out of its values, None where they say nothing.
 
     `fast` reads the field of all elements of a page at once, where all have the shape that is usual for it; None where
-    one has not. It may raise TypeError and AttributeError then, too.
+    one has not. It may raise TypeError, AttributeError and IndexError then, too.
     """
 
     text: Callable[[Values], str | None]
@@ -151,13 +151,11 @@ def page_of(
     held: dict[int, list[Values]] = {
         column.field.id: [NOTHING] * len(items) for column in columns if column.field is not None
     }
-    column_of = held.get
+    column_of, nowhere = held.get, [NOTHING] * len(items)
     for place, item in enumerate(items):
         entries = item.entries
         for entry in entries if type(entries) is list else (entries or {}).values():
-            column = column_of(entry.field_id)
-            if column is not None and (values := entry.values):
-                column[place] = values if type(values) is list else [values]
+            column_of(entry.field_id, nowhere)[place] = entry.values
     texts = {column.key: [""] * len(items) for column in columns}
     if NAME in texts:
         texts[NAME] = _cleaned([item.name or "" for item in items])
@@ -181,20 +179,27 @@ def _read(held: Sequence[Values], reader: One | Read, key: str, texts: dict[str,
         if key in texts:
             texts[key] = _read_one(held, reader)
         return
-    for place, values in enumerate(held):
-        for part, text in reader(values) if values is not NOTHING else ():
+    for place, values in enumerate(map(_listed, held)):
+        for part, text in reader(values) if values else ():
             if part in texts:
                 texts[part][place] = text
 
 
 def _read_one(held: Sequence[Values], reader: One) -> list[str]:
     if reader.fast is not None:
-        with contextlib.suppress(TypeError, AttributeError):
+        with contextlib.suppress(TypeError, AttributeError, IndexError):
             texts = reader.fast(held)
             if texts is not None:
                 return texts
     read = reader.text
-    return ["" if values is NOTHING else read(values) or "" for values in held]
+    return [read(values) or "" if values else "" for values in map(_listed, held)]
+
+
+def _listed(values: Any) -> Values:
+    """A field's values as a list: a lone one may stand for it."""
+    if type(values) is list:
+        return [] if values is NOTHING else values
+    return [values] if values else []
 
 
 def batch_of(texts: Mapping[str, Sequence[str]]) -> pa.RecordBatch:
