@@ -15,7 +15,7 @@ import pandas as pd
 
 from catalogsync import captions, model
 from catalogsync.base import Base, Written, texts
-from catalogsync.columnwise import Bools, Places, is_in, repeats
+from catalogsync.columnwise import Bools, Places, is_in, places_of, repeats
 from catalogsync.matching import Match
 from catalogsync.model import Add, Clash, ClashKind, Column, Delete, Result, Update
 from catalogsync.plan import Plan
@@ -197,7 +197,7 @@ def meet(
     if base is None:
         return Met(desired, existing)
     keys = base.keys[~repeats(base.keys)[0]]
-    places = pd.Index(keys).get_indexer(desired.index)
+    places = places_of(desired.index, keys)
     rows = np.flatnonzero((places >= 0) & ~is_in(desired.index, existing.index))
     last_ids = keys.index[places[rows]]
     is_there = last_ids.isin(ids)
