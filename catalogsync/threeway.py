@@ -253,8 +253,9 @@ def agreed(match: Match, mapping: model.Mapping, base: Base | None, *, seen: pd.
         disagrees, at = np.zeros(row_count, dtype=bool), candidates(match, column)
         found = disagreements(column, match.wanted(column.key, at), match.held(column.key, at), said[at])[0]
         disagrees[at[found]] = True
-        crm[column.key] = _joined(match.held(column.key), knew, disagrees)
-        sheet[column.key] = _joined(match.wanted(column.key), said, disagrees)
+        crm[column.key] = sheet[column.key] = _joined(match.held(column.key), knew, disagrees)
+        if len(at) or len(rest):
+            sheet[column.key] = _joined(match.wanted(column.key), said, disagrees)
     all_keys = pd.concat([pd.Series(keys), base.keys[stays]], ignore_index=True).array
     return Base.of(matched_ids.append(rest), all_keys, crm, sheet)
 
