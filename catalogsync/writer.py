@@ -37,8 +37,9 @@ from catalogsync.readback import Difference, differences, written_by
 from catalogsync.settling import SETTLE_S, settle
 from catalogsync.stopping import Stop
 
-IN_FLIGHT = 3
-"""Batches on their way at once: at 6.6 requests a second this hides a latency of half a second."""
+IN_FLIGHT = 5
+"""Batches on their way at once, each with one request at a time: a look, the write, or the read-back. At 6.6 requests
+a second this hides answers of half a second, and what is done with them."""
 
 THREADS = "catalogsync-batch"
 """Names the threads that write; one that still waits for an answer must not keep a stopped process alive."""
