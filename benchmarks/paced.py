@@ -110,7 +110,7 @@ def _with_emulator(
     say: Callable[[str], None], what: str, count: int, api: str, run: Callable[[Account, Path], Turn]
 ) -> Turn:
     with tempfile.TemporaryDirectory(prefix="benchmarks-", ignore_cleanup_errors=True) as name:
-        say(f"{what} of {count:,}, load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else what)
+        say(f"{what}, {count:,} elements, load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else what)
         with emulator(Path(name), count) as (url, token):
             return run(Account(url, token, api), Path(name))
 
