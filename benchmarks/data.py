@@ -235,3 +235,32 @@ def write_book(data: Data) -> None:
                     tab.write_datetime(row, place, value)
                 else:
                     tab.write_number(row, place, value)
+
+
+# --- the same products as a seed of the emulator ---------------------------------------------------------------
+
+_TYPES = {1: "text", 2: "numeric", 3: "checkbox", 4: "select", 5: "multiselect", 6: "date", 7: "url", 9: "textarea"}
+_TYPES |= {20: "price"}
+
+
+def seed_fields() -> list[dict[str, Any]]:
+    """The catalog's custom fields."""
+    options = {"colour": COLOURS, "sizes": SIZES}
+    return [
+        {"id": id_, "name": name, "type": _TYPES[type_]}
+        | ({"enums": {caption: option for option, caption in options[name].items()}} if name in options else {})
+        for id_, name, type_ in FIELDS
+    ]
+
+
+def seed_element(number: int) -> dict[str, Any]:
+    """A product as the emulator is given it."""
+    held = dict(zip(HEADERS, cells(number), strict=True))
+    name = held.pop("name")
+    return {"name": name, "values": {key: _seeded(key, text) for key, text in held.items() if text}}
+
+
+def _seeded(name: str, text: str) -> object:
+    if name == "sizes":
+        return text.split("; ")
+    return text == "yes" if name == "active" else text

@@ -98,6 +98,7 @@ class Plan:
     review: Review | None = None
     export: str = ""
     forecast: Forecast | None = None
+    _digests: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def option_count(self) -> int:
@@ -111,11 +112,16 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Twelve characters that stand for exactly these changes to this catalog, new options included."""
-        changes = (change_record(change) for change in self.changes)
-        content = [self.account_id, self.catalog_id, *map(options_record, self.options), *changes]
-        text = json.dumps(content, ensure_ascii=False, sort_keys=True)
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        """Twelve characters that stand for exactly these changes to this catalog, new options included.
+
+        Made once: of many changes it takes a part of a second, and a run asks for it several times.
+        """
+        if not self._digests:
+            changes = (change_record(change) for change in self.changes)
+            content = [self.account_id, self.catalog_id, *map(options_record, self.options), *changes]
+            text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+            self._digests.append(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12])
+        return self._digests[0]
 
     def address(self, row: int) -> str:
         """A sheet row as an address; "" for a change that no row asked for."""
@@ -143,8 +149,11 @@ def kind_of(change: Change) -> str:
 
 def change_record(change: Change) -> dict[str, Any]:
     """A change as JSON values."""
-    record = {name: getattr(change, name) for name in change.__dataclass_fields__}
-    return {"kind": kind_of(change), **{k: dict(v) if isinstance(v, Mapping) else v for k, v in record.items()}}
+    record: dict[str, Any] = {"kind": kind_of(change)}
+    for name in change.__dataclass_fields__:
+        value = getattr(change, name)
+        record[name] = value if isinstance(value, str | int) else dict(value)
+    return record
 
 
 def options_record(options: AddOptions) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from catalogsync.costs import batch_cost
 from catalogsync.elements import columns_of
 from catalogsync.errors import ApiError, CatalogSyncError, InDoubt, Refused, Stopped, UnexpectedAnswer
 from catalogsync.journal import Journal
-from catalogsync.looking import Looked, look
+from catalogsync.looking import Looked, look, rows_of
 from catalogsync.model import NAME, Add, AddedOptions, Change, Delete, Result, Schema, Stored, Update
 from catalogsync.optionwriter import add_options
 from catalogsync.outbox import Outbox, Search, Task
@@ -37,8 +37,9 @@ from catalogsync.readback import Difference, differences, written_by
 from catalogsync.settling import SETTLE_S, settle
 from catalogsync.stopping import Stop
 
-IN_FLIGHT = 3
-"""Batches on their way at once: at 6.6 requests a second this hides a latency of half a second."""
+IN_FLIGHT = 5
+"""Batches on their way at once, each with one request at a time: a look, the write, or the read-back. At 6.6 requests
+a second this hides answers of half a second, and what is done with them."""
 
 THREADS = "catalogsync-batch"
 """Names the threads that write; one that still waits for an answer must not keep a stopped process alive."""
@@ -467,15 +468,14 @@ class _Run:
             return
         keys = dict.fromkeys(key for op in done for key in written_by(changes[op]))
         try:
-            held = self._client.elements_by_ids(
-                self._schema, columns_of(keys, self._schema), list(done.values())
-            ).set_index("id")
+            held = self._client.elements_by_ids(self._schema, columns_of(keys, self._schema), list(done.values()))
         except ApiError:
             return
+        rows = rows_of(held.set_index("id"))
         for op, id_ in done.items():
-            if id_ in held.index:
-                values = {key: str(held.at[id_, key]) for key in written_by(changes[op]) if key in held.columns}
-                outcome.stored[op] = Stored(id_, int(str(held.at[id_, "updated_at"])), values)
+            if row := rows.get(id_):
+                values = {key: row[key] for key in written_by(changes[op]) if key in row}
+                outcome.stored[op] = Stored(id_, row["updated_at"], values)
                 outcome.differences += differences(changes[op], outcome.stored[op])
         self._journal.read_back(self._run_id, outcome.stored)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import canned, data, peers
+from benchmarks import canned, data, paced, peers
 from benchmarks.__main__ import measured
 from benchmarks.measure import LEAST, MOST, Figure, Results
 from benchmarks.report import markdown, picture
@@ -48,6 +48,22 @@ def test_the_stages_run_after_their_results_were_compared(monkeypatch: pytest.Mo
     assert {"plan", "csv", "xlsx", "export"} <= stages
     assert "diff" in stages or results.left_out
     assert all(len(figure.values) == 1 and figure.values[0] > 0 for figure in results.figures)
+
+
+def test_the_pace_is_told_of_one_process_of_two_and_of_an_apply(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATALOGSYNC_STATE", str(tmp_path / "state"))
+    for name, value in {"APIS": ("v2",), "LATENCY_S": 0.001, "FETCHED": 600, "CHANGED": 100}.items():
+        monkeypatch.setattr(paced, name, value)
+    results = Results(1)
+    paced.measure(results, lambda _: None)
+    assert [(figure.rows, figure.peer.partition(":")[0]) for figure in results.figures[::3]] == [
+        (600, "fetch v2"),
+        (600, "2 fetches v2"),
+        (100, "apply v2"),
+    ]
+    assert all(figure.is_met is not None for figure in results.figures)
 
 
 def test_what_differs_is_not_timed() -> None:

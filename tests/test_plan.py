@@ -123,6 +123,12 @@ def test_the_digest_stands_for_account_catalog_and_order() -> None:
     assert len({plan.digest for plan in plans}) == len(plans)
 
 
+def test_a_plan_that_was_made_of_another_one_has_a_digest_of_its_own() -> None:
+    whole = made_plan(ADD, UPDATE)
+    assert whole.digest == whole.digest
+    assert dataclasses.replace(whole, changes=(ADD,)).digest == made_plan(ADD).digest != whole.digest
+
+
 def test_the_digest_is_the_same_in_every_run() -> None:
     assert made_plan(ADD, UPDATE, DELETE).digest == "d83e62482bde"
     later = made_plan(ADD, UPDATE, DELETE, made_at=5, notes=("x",), source="other.csv:")

@@ -580,7 +580,7 @@ def test_a_look_at_a_full_batch_sees_all_of_it_where_pages_are_small(tmp_path: P
 
 @pytest.mark.parametrize("api", APIS)
 def test_batches_are_on_their_way_together(tmp_path: Path, api: str) -> None:
-    """Each write is held back until three have arrived: one after the other they would never come."""
+    """Each write is held back until five have arrived: one after the other, or by fours, they would never come."""
     arrived = threading.Semaphore(0)
     together = threading.Event()
 
@@ -596,7 +596,7 @@ def test_batches_are_on_their_way_together(tmp_path: Path, api: str) -> None:
                 return super().send(request)
 
         def watch() -> None:
-            for _ in range(3):
+            for _ in range(5):
                 assert arrived.acquire(timeout=20)
             together.set()
 

@@ -248,6 +248,7 @@ def _last_page(
             step *= 2
         else:  # the page past the end is looked at last, even if it was empty before
             number = max(filled + 1, (filled + empty) // 2)
+            ahead = [(number + empty) // 2] if empty - number > 1 else []  # right in every other case
 
 
 Seen = set[tuple[int, int]]

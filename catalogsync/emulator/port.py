@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import threading
+import time
 from asyncio import BaseTransport
 from collections.abc import Awaitable, Callable, Coroutine
 
@@ -20,6 +21,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from catalogsync.emulator.arrivals import Arrivals
+
+ARRIVED = "catalogsync.arrived_s"
+"""Where a request's scope says when it came, by the steady clock; None where that is not known."""
+
 GRACE_S = 1
 POLL_S = 0.002
 
@@ -27,9 +33,15 @@ POLL_S = 0.002
 class Port:
     """Answers every request on `number` (0 = a free one) with `answer`, until closed."""
 
-    def __init__(self, answer: Callable[[Request], Awaitable[Response]], number: int) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Request], Awaitable[Response]],
+        number: int,
+        steady_clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._arrivals = Arrivals(steady_clock)
         self._config = uvicorn.Config(
-            _application(answer),
+            _application(answer, self._arrivals),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -45,6 +57,7 @@ class Port:
             self._socket = _listen(number)
         except BaseException:
             self._loop.close()
+            self._arrivals.close()
             raise
         self.number: int = self._socket.getsockname()[1]
         # The socket listens already: whoever connects before the thread accepts is kept waiting, not refused.
@@ -55,6 +68,7 @@ class Port:
         """Ends the thread and closes the port; a request in flight has a second to finish."""
         self._loop.call_soon_threadsafe(self._leaving.set)
         self._thread.join()
+        self._arrivals.close()
         self._loop.close()
         self._socket.close()
 
@@ -98,33 +112,47 @@ class Port:
         await asyncio.sleep(0)
 
     def _protocol(self) -> H11Protocol:
-        return _Protocol(self._config, self._state, self._transports)
+        return _Protocol(self._config, self._state, self._transports, self._arrivals)
 
 
 class _Protocol(H11Protocol):
     """Remembers open connections by their far end, so that one can be dropped without an answer."""
 
-    def __init__(self, config: uvicorn.Config, state: ServerState, transports: dict[object, asyncio.Transport]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        state: ServerState,
+        transports: dict[object, asyncio.Transport],
+        arrivals: Arrivals,
+    ) -> None:
         super().__init__(config, state, {})
         self._open = transports
+        self._arrivals = arrivals
 
     def connection_made(self, transport: BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._far_end = tuple(transport.get_extra_info("peername"))
         self._open[self._far_end] = transport
+        self._arrivals.opened(self._far_end, transport.get_extra_info("socket").fileno())
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._open.pop(self._far_end, None)
+        self._arrivals.closed(self._far_end)
         super().connection_lost(error)
 
 
-def _application(answer: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
-    """Every request goes to `answer`. Starlette's router would answer some by itself: a path with a newline in it,
-    a method nobody thought of."""
+def _application(answer: Callable[[Request], Awaitable[Response]], arrivals: Arrivals) -> ASGIApp:
+    """Every request goes to `answer`, its scope saying under `ARRIVED` when it came. Starlette's router would answer
+    some by itself: a path with a newline in it, a method nobody thought of."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await answer(Request(scope, receive, send))
+        far_end = tuple(scope.get("client") or ())
+        scope[ARRIVED] = arrivals.taken(far_end)
+        try:
+            response = await answer(Request(scope, receive, send))
+        finally:
+            arrivals.answered(far_end)
         await response(scope, receive, send)
 
     return application

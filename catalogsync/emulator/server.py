@@ -33,7 +33,7 @@ from catalogsync.emulator.knobs import Knobs
 from catalogsync.emulator.late import Late
 from catalogsync.emulator.limits import RateLimit
 from catalogsync.emulator.normalising import Normalising
-from catalogsync.emulator.port import Port
+from catalogsync.emulator.port import ARRIVED, Port
 from catalogsync.emulator.seed import load_seed
 from catalogsync.emulator.store import Store
 from catalogsync.emulator.wire import (
@@ -161,7 +161,7 @@ class Emulator:
     @property
     def requests(self) -> list[Arrival]:
         """The requests of the API so far, the last `MOST_ARRIVALS` of them, in the order of arrival."""
-        return list(self._arrivals)
+        return sorted(self._arrivals, key=lambda arrival: arrival.at_s)
 
     def clear_requests(self) -> None:
         """Forgets the requests so far."""
@@ -219,7 +219,9 @@ class Emulator:
         path = str(request.scope["path"])
         if path.startswith(control.PREFIX):
             return _response(await control.steer(self, request), self.now())
-        arrival = Arrival(self._steady_clock(), request.method, _target(request))
+        arrived_s = request.scope.get(ARRIVED)
+        at_s = self._steady_clock() if arrived_s is None else arrived_s
+        arrival = Arrival(at_s, request.method, _target(request))
         self._arrivals.append(arrival)
         try:
             body = await request.body()
@@ -344,7 +346,7 @@ class _Running:
             if emulator.knobs.timezone != "seed":
                 self.store.set_account(replace(self.store.account, timezone=emulator.knobs.timezone))
             self.token = _token(self.store, options.token)
-            self.port = Port(emulator.answer, options.port)
+            self.port = Port(emulator.answer, options.port, emulator._steady_clock)
             opened.callback(self.port.close)
             self.close = opened.pop_all().close
 

@@ -198,18 +198,27 @@ def test_ids_that_were_listed_are_known_in_whatever_order_they_came(pages: list[
     assert ids.known(asked) == listed & set(asked)
 
 
-def test_pages_are_asked_for_ahead_but_never_the_proof() -> None:
-    moving = Moving(20)
-    reading = by_number(PLACES[1], ROWS, expected_rows=20)
-    ahead: list[list[int]] = []
+def _ahead(count: int, known: int | None) -> list[tuple[int, list[int]]]:
+    """Each page that is asked for, and those that are asked for with it."""
+    moving = Moving(count)
+    reading = by_number(PLACES[1], ROWS, expected_rows=known)
+    asked: list[tuple[int, list[int]]] = []
     try:
         ask = next(reading)
         while True:
-            ahead.append([number for _, number in ask.ahead])
+            asked.append((ask.place[1], [number for _, number in ask.ahead]))
             ask = reading.send(moving.page(ask.place))
     except StopIteration:
-        pass
-    assert ahead == [[6], [], [2, 3, 4], [3, 4], [4], [], []]
+        return asked
+
+
+def test_pages_are_asked_for_ahead_but_never_the_proof() -> None:
+    assert [ahead for _, ahead in _ahead(20, known=20)] == [[6], [], [2, 3, 4], [3, 4], [4], [], []]
+
+
+def test_the_search_for_the_end_asks_one_page_ahead() -> None:
+    search = [(2, [4]), (4, [8]), (8, [16]), (16, [32]), (32, [64]), (24, [28]), (20, [22]), (18, [19]), (19, [])]
+    assert _ahead(18 * ROWS, known=None)[:11] == [(1, []), *search, (1, [*range(2, 18)])]
 
 
 def test_offsets_overlap_by_a_row_and_end_at_the_last_one() -> None:
