@@ -1,9 +1,9 @@
 """Measures each stage beside its peer in the same run, and tells the ratios.
 
-    python -m benchmarks [--rows 100000 1000000] [--only NAME …] [--repeat N] [--write]
+    python -m benchmarks [--rows 100000 1000000] [--only NAME …] [--all] [--repeat N] [--write]
 
-`--only api` compares the time of a fetch and of an apply with what the rate limit allows; that takes many minutes,
-so it is left out unless it is asked for.
+The stage `api` compares the time of a fetch and of an apply with what the rate limit allows; that takes many minutes,
+so it is left out unless it is asked for, by `--only api` or `--all`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> measure.Results:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000], help="sizes (default: 100000)")
     parser.add_argument("--only", nargs="+", choices=STAGES, default=[], help="these stages only")
+    parser.add_argument("--all", action="store_true", help="the stages that take many minutes, too")
     parser.add_argument("--repeat", type=int, default=3, help="turns per comparison (default: 3)")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and its picture")
     given = parser.parse_args(arguments)
-    names = given.only or [name for name in STAGES if name not in LONG]
+    left_out = () if given.all or given.only else LONG
+    names = given.only or [name for name in STAGES if name not in left_out]
     if given.write and given.only:
         parser.error("--write is for a whole run: leave --only out")
     pinned = measure.pin()
@@ -43,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> measure.Results:
     from benchmarks import report  # after the pinning, which libraries look at when they are loaded
 
     print("\n".join(facts), file=sys.stderr)
-    results = measured(names, sorted(set(given.rows)), given.repeat, given.write)
+    results = measured(names, sorted(set(given.rows)), given.repeat)
+    results.left_out += [f"{name}: takes many minutes, `--all`" for name in left_out]
     print(report.text(results.figures))
     for reason in results.left_out:
         print(f"left out: {reason}")
@@ -54,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> measure.Results:
     return results
 
 
-def measured(names: Sequence[str], sizes: Sequence[int], repeat: int, is_whole: bool = False) -> measure.Results:
+def measured(names: Sequence[str], sizes: Sequence[int], repeat: int) -> measure.Results:
     """The figures of some stages at some sizes."""
     from benchmarks import child, data, stages
 
@@ -87,8 +90,6 @@ def measured(names: Sequence[str], sizes: Sequence[int], repeat: int, is_whole: 
             from benchmarks import paced
 
             paced.measure(results, _say)
-    if is_whole:
-        results.left_out += [f"{name}: takes many minutes, `--only {name}`" for name in LONG]
     return results
 
 
