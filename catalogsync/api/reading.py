@@ -184,7 +184,7 @@ def _by_number(
         if kept.since is not None:
             yield from _backwards(kept, at, last - 1)
             return kept.pages
-        beginning = ending.listed_ids if last == 1 else []
+        beginning: Sequence[int] = []
         for number in range(1, last):
             page = yield from kept.read(at(number), map(at, range(number + 1, last)))
             beginning = beginning or page.listed_ids

@@ -135,7 +135,12 @@ def test_by_offset_whatever_moves_no_untouched_element_is_missed_or_doubled(
     assert there - moving.touched <= set(read)
 
 
+WHOLE_PAGE_CAME: list[list[Move]] = [[], [], [("add", 0)] * 4, *[[]] * 10, [("add", 0)]]
+"""The second page is what the first one was, so that it passes for the end of the list."""
+
+
 @given(count=st.integers(0, 30), schedule=schedules, known=st.integers(0, 40))
+@example(count=13, schedule=WHOLE_PAGE_CAME, known=0)
 @settings(max_examples=500)
 def test_where_offsets_are_ignored_and_the_newest_come_first_rows_may_move_both_ways(
     count: int, schedule: list[list[Move]], known: int
