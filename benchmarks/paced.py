@@ -197,7 +197,8 @@ def _told(name: str, turns: list[Turn], results: Results) -> None:
     shares = tuple(turn.cpu_s / turn.wall_s for turn in turns)
     results.figures.append(Figure("api", count, f"{name}: client's CPU share", shares, "", MOST, MOST_CPU_SHARE))
     most = tuple(float(most_in_a_second(turn.arrivals_at_s)) for turn in turns)
-    results.figures.append(Figure("api", count, f"{name}: most arrivals in a second", most, "", MOST, RATE_RPS, ""))
+    told = f"{name}: most arrivals in a second"
+    results.figures.append(Figure("api", count, told, most, "", MOST, RATE_RPS, "", is_limit=True))
 
 
 def main() -> None:

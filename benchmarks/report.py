@@ -71,14 +71,14 @@ def picture(figures: Iterable[Figure]) -> str:
     """The figures that have a target, as bars: each as a share of its target, so that 1 is the line to keep to."""
     shown = [figure for figure in figures if figure.bound != ANY]
     shares = [
-        figure.target / figure.middle if figure.bound == LEAST else figure.middle / figure.target for figure in shown
+        figure.target / figure.judged if figure.bound == LEAST else figure.judged / figure.target for figure in shown
     ]
-    scale, top, left, step = 300 / max([1.0, *shares]), 34, 250, 24
+    scale, top, left, step = 300 / max([1.0, *shares]), 34, 340, 24
     height = top + step * len(shown) + 10
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="660" height="{height}" font-family="sans-serif"',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="750" height="{height}" font-family="sans-serif"',
         ' font-size="12">',
-        f'<rect width="660" height="{height}" fill="white"/>',
+        f'<rect width="750" height="{height}" fill="white"/>',
         '<text x="8" y="18" font-weight="bold">Cost as a share of the target: left of the line is within it</text>',
     ]
     for place, (figure, share) in enumerate(zip(shown, shares, strict=True)):
@@ -88,7 +88,7 @@ def picture(figures: Iterable[Figure]) -> str:
         parts += [
             f'<text x="8" y="{y + 13}">{escape(f"{figure.stage}{rows}: {figure.peer}")}</text>',
             f'<rect x="{left}" y="{y}" width="{share * scale:.1f}" height="16" fill="{colour}"/>',
-            f'<text x="{left + share * scale + 6:.1f}" y="{y + 13}">{figure.middle:.2f} {escape(figure.unit)}</text>',
+            f'<text x="{left + share * scale + 6:.1f}" y="{y + 13}">{figure.judged:.2f} {escape(figure.unit)}</text>',
         ]
     x = left + scale
     parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 6}" y2="{height - 6}" stroke="black"/>')
