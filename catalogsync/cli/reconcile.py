@@ -158,12 +158,13 @@ class _Desk:
 
         logs.log_outcome(outcome)
         self._log_operations(outcome)
+        job, scope = self._project.job(name), self._scopes[name]
+        if not is_check:  # before it is told: who hears of a turn finds it counted
+            metrics.record(self._memory, scope, outcome)
         if not self._how.as_json:
             self._print(outcome)
         if is_check:
             return
-        job, scope = self._project.job(name), self._scopes[name]
-        metrics.record(self._memory, scope, outcome)
         alerts = Alerts(self._memory, scope, job.alerts, timezone=job.timezone, folder=self._project.folder)
         alerts.note(outcome, outcome.ended_at)
         delivery = alerts.deliver(outcome.ended_at)
