@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from catalogsync.emulator.arrivals import Arrivals
+from catalogsync.emulator.arrivals import Arrivals, watched
 
 ARRIVED = "catalogsync.arrived_s"
 """Where a request's scope says when it came, by the steady clock; None where that is not known."""
@@ -39,7 +39,7 @@ class Port:
         number: int,
         steady_clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._arrivals = Arrivals(steady_clock)
+        self._arrivals = watched(steady_clock)
         self._config = uvicorn.Config(
             _application(answer, self._arrivals),
             ws="none",
