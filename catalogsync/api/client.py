@@ -409,5 +409,5 @@ def _frame(pages: list[Page], columns: Sequence[Column]) -> pd.DataFrame:
     for key in list(parts):
         texts = pa.chunked_array(parts.pop(key), pa.large_string()).combine_chunks()
         made[key] = pd.Series(pd.array(texts, dtype="str"), copy=False)
-        pa.default_memory_pool().release_unused()
+        pa.default_memory_pool().release_unused()  # or the joined and the parts are held together till the last one
     return pd.DataFrame(made, copy=False)

@@ -17,7 +17,7 @@ from catalogsync.api.logins import Login
 from catalogsync.api.transport import HttpTransport, RateLimited, Retrying, Transport, turns_file
 from catalogsync.errors import ApiError, InDoubt, NoAccount, Temporary, UnexpectedAnswer, UserError
 
-TOKEN_PATH = "/oauth2/access_token"  # noqa: S105  # an address
+TOKEN_PATH = "/oauth2/access_token"  # noqa: S105 - the address where tokens are asked for
 
 SENDINGS = 3
 """How often one grant is sent where no answer comes: whether it was used up can only be found out by using it."""

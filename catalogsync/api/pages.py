@@ -12,16 +12,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 
-from catalogsync.api.dialect import Page
+from catalogsync.api.dialect import Page, Response
 from catalogsync.celltext import clean_text
 from catalogsync.model import NAME, Catalog, Column, Field
-
-T = TypeVar("T")
 
 Values = Sequence[Any]
 """What a field of an element holds: the dialect's own structs, or plain JSON where those do not fit."""
@@ -101,12 +99,30 @@ def fast_numbers(held: Sequence[Values]) -> list[str] | None:
     return texts if _NUMBERS.fullmatch("\n".join(texts)) else None
 
 
-def decoder_of(answer: type[T]) -> Callable[[bytes], T]:
-    """Decodes an answer of this shape. Raises ValueError where it has another one.
+class _Listed(list[Any]):
+    """The elements of a page, decoded at once."""
+
+
+def decoder_of(element: type[Element], name: str) -> Callable[[bytes], Sequence[Element]]:
+    """Decodes an answer with elements of this shape, which it calls `name`. Raises ValueError where it has another one.
 
     Numbers with a fraction stay exact where the shape does not say a type.
     """
-    return msgspec.json.Decoder(answer, float_hook=Decimal).decode
+    embedded = msgspec.defstruct("Embedded", [(name, list[element])], gc=False)  # type: ignore[valid-type]
+    answer = msgspec.defstruct("Answer", [("embedded", embedded, msgspec.field(name="_embedded"))], gc=False)
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(answer, float_hook=Decimal)
+
+    def decoded(content: bytes) -> Sequence[Element]:
+        return _Listed(getattr(decoder.decode(content).embedded, name))
+
+    return decoded
+
+
+def elements_of(
+    response: Response, items: Callable[[], Iterable[Any]], element_of: Callable[[Any], Element]
+) -> Sequence[Element]:
+    """The elements of an answer, in its order: decoded at once, or made of the `items` of plain JSON."""
+    return response.json if isinstance(response.json, _Listed) else list(map(element_of, items()))
 
 
 def plain(entry: Any) -> Any:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Reading, Request, Response, Since
-from catalogsync.api.pages import catalog_of, page_of
+from catalogsync.api.pages import catalog_of, elements_of, page_of
 from catalogsync.api.reading import by_offset
 from catalogsync.api.v2_answers import errors_of, items_of, result_of
-from catalogsync.api.v2_elements import decode_listing, is_linked, listed_elements
+from catalogsync.api.v2_elements import decode_listing, element_of, is_linked
 from catalogsync.api.v2_values import reader_of, write_values
 from catalogsync.api.wire import entries_of, is_number, mapping_of, object_of
 from catalogsync.model import NAME, Add, Catalog, Change, Column, Delete, Field, Result, Schema, Update
@@ -151,7 +151,10 @@ class V2:
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page. A field without a value is absent on the wire and "" here."""
         return page_of(
-            listed_elements(response), columns, reader_of=lambda field: reader_of(field, timezone), is_linked=is_linked
+            elements_of(response, lambda: items_of(response), element_of),
+            columns,
+            reader_of=lambda field: reader_of(field, timezone),
+            is_linked=is_linked,
         )
 
     def write_requests(self, counts: Mapping[str, int], batch_size: int) -> int:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from catalogsync.api.dialect import Response
 from catalogsync.api.pages import Element, Entry, decoder_of, element_facts
-from catalogsync.api.v2_answers import items_of
 from catalogsync.api.wire import entries_of, mapping_of
 
 
@@ -38,33 +36,15 @@ class _Element(Element, gc=False, kw_only=True):
     customers: Any = None
 
 
-class _Listed(msgspec.Struct, gc=False):
-    items: list[_Element]
+decode_listing = decoder_of(_Element, "items")
 
 
-class _Listing(msgspec.Struct, gc=False):
-    embedded: _Listed = msgspec.field(name="_embedded")
-
-
-decode_listing = decoder_of(_Listing)
-
-
-def listed_elements(response: Response) -> Sequence[Element]:
-    """The elements of an answer, in its order."""
-    if isinstance(response.json, _Listing):
-        return response.json.embedded.items
-    return [
-        _Element(
-            **element_facts(item),
-            entries=[
-                _Entry(int(entry["id"]), _values(entry.get("values")))
-                for entry in entries_of(item.get("custom_fields"))
-            ],
-            leads=item.get("leads"),
-            customers=item.get("customers"),
-        )
-        for item in items_of(response)
+def element_of(item: Mapping[str, Any]) -> Element:
+    """An element out of plain JSON."""
+    entries = [
+        _Entry(int(entry["id"]), _values(entry.get("values"))) for entry in entries_of(item.get("custom_fields"))
     ]
+    return _Element(**element_facts(item), entries=entries, leads=item.get("leads"), customers=item.get("customers"))
 
 
 def _values(values: Any) -> Any:

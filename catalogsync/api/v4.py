@@ -14,9 +14,9 @@ from typing import Any
 
 from catalogsync.api import v2
 from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Reading, Request, Response, Since
-from catalogsync.api.pages import catalog_of, page_of
+from catalogsync.api.pages import catalog_of, elements_of, page_of
 from catalogsync.api.reading import by_number
-from catalogsync.api.v4_elements import decode_listing, listed_elements
+from catalogsync.api.v4_elements import decode_listing, element_of
 from catalogsync.api.v4_values import reader_of, write_values
 from catalogsync.api.wire import embedded, entries_of, is_number, mapping_of, object_of
 from catalogsync.model import NAME, Add, Catalog, Change, Column, Delete, Field, Result, Schema, Update
@@ -124,7 +124,7 @@ class V4:
     def read_elements(self, response: Response, columns: Sequence[Column], timezone: str) -> Page:
         """The elements of a page. A field without a value is absent on the wire and "" here."""
         return page_of(
-            listed_elements(response),
+            elements_of(response, lambda: embedded(response, "elements"), element_of),
             columns,
             reader_of=lambda field: reader_of(field, timezone),
             is_linked=lambda _: False,  # v4 does not show it

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from catalogsync.api.dialect import Response
 from catalogsync.api.pages import Element, Entry, decoder_of, element_facts
-from catalogsync.api.wire import embedded, entries_of
+from catalogsync.api.wire import entries_of
 
 
 class V4Value(msgspec.Struct, gc=False):
@@ -29,28 +28,11 @@ class _Element(Element, gc=False, kw_only=True):
     entries: list[_Entry] | None = msgspec.field(name="custom_fields_values", default=None)
 
 
-class _Listed(msgspec.Struct, gc=False):
-    elements: list[_Element]
+decode_listing = decoder_of(_Element, "elements")
 
 
-class _Listing(msgspec.Struct, gc=False):
-    embedded: _Listed = msgspec.field(name="_embedded")
-
-
-decode_listing = decoder_of(_Listing)
-
-
-def listed_elements(response: Response) -> Sequence[Element]:
-    """The elements of an answer, in its order."""
-    if isinstance(response.json, _Listing):
-        return response.json.embedded.elements
-    return [
-        _Element(
-            **element_facts(item),
-            entries=[
-                _Entry(int(entry["field_id"]), entries_of(entry.get("values")))
-                for entry in entries_of(item.get("custom_fields_values"))
-            ],
-        )
-        for item in embedded(response, "elements")
-    ]
+def element_of(item: Mapping[str, Any]) -> Element:
+    """An element out of plain JSON."""
+    fields = entries_of(item.get("custom_fields_values"))
+    entries = [_Entry(int(entry["field_id"]), entries_of(entry.get("values"))) for entry in fields]
+    return _Element(**element_facts(item), entries=entries)
