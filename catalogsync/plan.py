@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class Forecast:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What a run would do to one catalog.
 
@@ -98,7 +99,6 @@ class Plan:
     review: Review | None = None
     export: str = ""
     forecast: Forecast | None = None
-    _digests: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def option_count(self) -> int:
@@ -110,18 +110,16 @@ class Plan:
         """How many changes of each kind: ``add``, ``update``, ``delete``."""
         return counts_of(self.changes)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Twelve characters that stand for exactly these changes to this catalog, new options included.
 
         Made once: of many changes it takes a part of a second, and a run asks for it several times.
         """
-        if not self._digests:
-            changes = (change_record(change) for change in self.changes)
-            content = [self.account_id, self.catalog_id, *map(options_record, self.options), *changes]
-            text = json.dumps(content, ensure_ascii=False, sort_keys=True)
-            self._digests.append(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12])
-        return self._digests[0]
+        changes = (change_record(change) for change in self.changes)
+        content = [self.account_id, self.catalog_id, *map(options_record, self.options), *changes]
+        text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     def address(self, row: int) -> str:
         """A sheet row as an address; "" for a change that no row asked for."""
