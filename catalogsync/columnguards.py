@@ -50,7 +50,7 @@ class _Pairs:
     """A column's values before and after where both are filled.
 
     What is asked for most are the pairs that differ: `at` are their places in the match, in the order of which are
-    `held`, `wanted` and `rows`. All others are looked at only where those leave a doubt.
+    `held` and `wanted`. All others are looked at only where those leave a doubt.
     """
 
     column: Column

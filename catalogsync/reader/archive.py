@@ -126,6 +126,7 @@ def _check_names(parts: list[zipfile.ZipInfo]) -> None:
 def _unpacked(file: IO[bytes], part: zipfile.ZipInfo) -> Iterator[bytes]:
     """What a part unpacks to, however long the archive says it is, in pieces."""
     if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # What zipfile raises for it, too: the reader tells of both alike.
         raise NotImplementedError(f"{part.filename} is packed in a way that workbooks are not")
     file.seek(part.header_offset)
     header = file.read(30)
