@@ -21,7 +21,7 @@ from statistics import median
 from tempfile import TemporaryFile
 from typing import Literal
 
-from catalogsync import fields, lock, mapping, secretrefs, sync
+from catalogsync import fields, lock, mapping, planning, secretrefs
 from catalogsync.api import account as accounts
 from catalogsync.api import logins
 from catalogsync.api.account import AccountFacts
@@ -321,7 +321,7 @@ def mapping_file(path: Path, client: Client, journal: Journal) -> Iterator[Check
         return
     try:
         catalog = client.catalog(draft.file.catalog)
-        schema = sync.schema_for(client, catalog, draft.file)
+        schema = planning.schema_for(client, catalog, draft.file)
     except UserError as error:
         yield from _told([draft.file.problem(("catalog",), error.message)])
         return

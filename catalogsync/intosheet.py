@@ -30,10 +30,11 @@ from catalogsync import (
     checks,
     exported,
     fields,
+    pairing,
     patching,
+    planning,
     remarks,
     runs,
-    sync,
     tables,
     tabscan,
     threeway,
@@ -45,7 +46,7 @@ from catalogsync.bookparts import Tab
 from catalogsync.carried import lines_again
 from catalogsync.celltext import is_too_long_mark, quoted
 from catalogsync.columnwise import is_in
-from catalogsync.elements import existing_table, wanted_columns
+from catalogsync.elements import wanted_columns
 from catalogsync.errors import Problem, SheetError, UserError
 from catalogsync.exportcells import MOST_CHARACTERS
 from catalogsync.journal import Journal
@@ -56,12 +57,12 @@ from catalogsync.mappingfile import MappingFile, load_mapping
 from catalogsync.matching import Match
 from catalogsync.patching import Value
 from catalogsync.placing import Placing, excel_length
+from catalogsync.planning import Watch
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
 from catalogsync.reader.detect import XLSX
 from catalogsync.reader.marks import Place
 from catalogsync.reader.own import VALUES_TAB
 from catalogsync.replacing import replacing, written_beside
-from catalogsync.sync import Watch
 from catalogsync.taking import Difference, differences
 
 
@@ -165,13 +166,13 @@ def take_into(
         )
     catalog = client.catalog(catalog_name)
     _refuse_other_catalog(file, catalog, client)
-    schema = sync.schema_for(client, catalog, file)
+    schema = planning.schema_for(client, catalog, file)
     export = exported.export_of(sheet, schema)
     mapping = export.mapping(resolve(file, schema, sheet.headers))
     with exclusive(journal.folder, schema.account_id, schema.catalog_id):
         watch.step(f"Fetching {schema.catalog_name}", None)
         columns = wanted_columns(mapping.columns)
-        elements = sync.fetch_elements(client, journal, schema, columns, watch)
+        elements = planning.fetch_elements(client, journal, schema, columns, watch)
         base_path = runs.base_path(journal, schema.account_id, schema.catalog_id, mapping.name, export.name)
         stored, lack = bases.load(base_path)
         desired = tables.desired_table(sheet, mapping, export.carried)
@@ -210,23 +211,19 @@ def _matched(
     def address(row: int) -> str:
         return f"{remarks.source_of(sheet)}{row}"
 
-    row_ids = desired.element_ids if export.name else desired.element_ids.iloc[:0]
-    existing = existing_table(elements, mapping, desired.seen, row_ids)
-    wanted, shared = tables.without_shared(desired, existing, address)
-    met = threeway.meet(wanted, existing.table, mapping, known, seen=desired.seen, ids=existing.ids)
-    shared += remarks.rekeyed(met, desired, address)
-    match = Match.of(met.desired, met.existing)
-    match, zeroless, _ = checks.without_lost_zeros(sheet, match, existing.shared, mapping, desired.seen)
+    pairs = pairing.paired(desired, elements, mapping, known, address, is_export=bool(export.name))
+    shared = pairs.existing.shared
+    match, zeroless, _ = checks.without_lost_zeros(sheet, pairs.match, shared, mapping, desired.seen)
     match, nameless = tables.without_names(match, address)
-    found = (*shared, *zeroless, *nameless)
+    found = (*pairs.problems, *zeroless, *nameless)
     return _Matched(
         desired,
         match,
-        existing.ids,
-        len({id_ for key, ids in existing.shared.items() if key in desired.seen for id_ in ids}),
+        pairs.existing.ids,
+        len({id_ for key, ids in shared.items() if key in desired.seen for id_ in ids}),
         (*desired.rejected, *found),
         desired.rejected_rows + len(found),
-        len(met.clashes),
+        len(pairs.clashes),
     )
 
 

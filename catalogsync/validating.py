@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from catalogsync import guards, mapping, model, remarks, sync, tables
+from catalogsync import guards, mapping, model, planning, remarks, tables
 from catalogsync.api.client import Client
 from catalogsync.errors import MappingError, Problem, SheetError, UserError
 from catalogsync.journal import Journal
 from catalogsync.mappingfile import MappingFile, load_draft
+from catalogsync.planning import PlanOptions, Watch
 from catalogsync.reader import ReadOptions, Sheet, read_sheet
-from catalogsync.sync import PlanOptions, Watch
 
 
 @dataclass
@@ -86,7 +86,7 @@ def validate(
     mixed = tables.mixed_currencies(sheet, fitted.mapping)
     found.sheet += [Problem(p.where, p.what, "`currency:` says which counts", p.spots) for p in mixed]
     if client and schema and journal and not found.problems:
-        planned = sync.plan_of(sheet, fitted.mapping, schema, client, journal, PlanOptions(), watch)
+        planned = planning.plan_of(sheet, fitted.mapping, schema, client, journal, PlanOptions(), watch)
         _take_plan(planned, found)
     else:
         mixed_columns = {spot.column for problem in mixed for spot in problem.spots}
@@ -140,7 +140,7 @@ def _schema(client: Client, file: MappingFile, found: Validation) -> model.Schem
     except UserError as error:
         found.mapping.append(file.problem(("catalog",), error.message))
         return None
-    return sync.schema_for(client, catalog, file)
+    return planning.schema_for(client, catalog, file)
 
 
 def _unchecked(fitted: mapping.Fitted) -> Iterator[str]:
@@ -167,7 +167,7 @@ def _without(fitted: model.Mapping, positions: set[int | None]) -> model.Mapping
     return dataclasses.replace(fitted, columns=columns, keys=fitted.keys if is_whole else ())
 
 
-def _take_plan(planned: sync.Planned, found: Validation) -> None:
+def _take_plan(planned: planning.Planned, found: Validation) -> None:
     """What a plan says against the rows."""
     made = planned.plan
     found.rows += made.rejected

@@ -77,6 +77,8 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("forecasting",),
     ("runs", "undoing", "outcomes", "exitcodes"),
     ("stale", "resultbook", "remarks"),
+    ("pairing",),
+    ("planning",),
     ("sync", "reviewing"),
     ("validating", "proposing", "approved", "intosheet", "doctor"),
     ("reconcile",),

@@ -54,7 +54,7 @@ def command(
     **reading: Any,
 ) -> int:
     """Make the catalog say what SHEET says: plan, show, ask, apply."""
-    from catalogsync import sync
+    from catalogsync import planning, sync
     from catalogsync.cli import render
     from catalogsync.cli.result import result_file, why_not_applied
     from catalogsync.errors import GuardRefused
@@ -105,7 +105,7 @@ def command(
         made = planned.plan
         result.take(made, planned)
         if strict:
-            sync.check_strict(made)
+            planning.check_strict(made)
         if not as_json:
             if not quiet:
                 render.print_facts(planned.sheet_facts)
