@@ -15,7 +15,7 @@ from typing import Final
 
 import pandas as pd
 
-from catalogsync import captions, fields
+from catalogsync import captions, fields, numbertext
 from catalogsync.celltext import CellError, clean_text, is_too_long_mark
 from catalogsync.model import Column
 from catalogsync.patching import Value
@@ -121,7 +121,7 @@ class Speller:
         for plain in (text,) if self.column.type in fields.OPTION_TYPES else (target, text):  # an option is no number
             if _PLAIN.fullmatch(plain) and sum(map(str.isdigit, plain)) <= _MAX_DIGITS:
                 number = Decimal(plain).scaleb(-2) if held.is_percent else Decimal(plain)
-                yield Value("number", fields.plain_decimal(number))
+                yield Value("number", numbertext.plain_decimal(number))
             elif held.zeros and plain.isdecimal() and len(plain) <= _MAX_DIGITS:
                 yield Value("number", str(int(plain)))
 

@@ -81,19 +81,6 @@ def clean(texts: pd.Series) -> pd.Series:
     return texts if made.equals(given) else column(made, texts.index)
 
 
-_LAST_ZEROS = r"^-?(?:[1-9][0-9]{0,40}|0)\.[0-9]{0,40}0$"
-
-
-def without_last_zeros(texts: pd.Series) -> pd.Series:
-    """Numbers less the zeros at the end of their fraction, ``12.50`` and ``12.00``; all else as it is."""
-    given = arrow(texts)
-    has_zeros = pc.match_substring_regex(given, _LAST_ZEROS)
-    if not pc.any(has_zeros).as_py():
-        return texts
-    trimmed = pc.utf8_rtrim(pc.utf8_rtrim(given, characters="0"), characters=".")
-    return column(pc.if_else(has_zeros, trimmed, given), texts.index)
-
-
 def _any(texts: Any, part: str) -> bool:
     return bool(pc.any(pc.match_substring(texts, part)).as_py())
 

@@ -33,7 +33,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from catalogsync import captions, columnwise
+from catalogsync import captions, columnwise, numbertext
 from catalogsync.celltext import CellError, clean_text, is_too_long_mark, quoted, unread_mark
 from catalogsync.model import Column, Field
 from catalogsync.moments import parse_date, parse_date_time, show_date_time
@@ -55,39 +55,6 @@ mapped, but have to be sent again with the others: what a write leaves out is er
 TRUE_WORDS = frozenset("1 true yes y on x + ✓ ✔ да так sim si sí tak oui ja".split())
 FALSE_WORDS = frozenset("0 false no n off - нет ні não nao nie non nein".split())
 
-CURRENCIES: Mapping[str, str] = {
-    **dict.fromkeys(("$", "usd", "us$"), "USD"),
-    **dict.fromkeys(("€", "eur"), "EUR"),
-    **dict.fromkeys(("£", "gbp"), "GBP"),
-    **dict.fromkeys(("₽", "rub", "rur", "руб", "руб.", "р.", "р"), "RUB"),
-    **dict.fromkeys(("₴", "uah", "грн", "грн."), "UAH"),
-    **dict.fromkeys(("₸", "kzt", "тг", "тг."), "KZT"),
-    **dict.fromkeys(("zł", "pln"), "PLN"),
-    **dict.fromkeys(("r$", "brl"), "BRL"),
-    **dict.fromkeys(("¥", "jpy"), "JPY"),
-    **dict.fromkeys(("₹", "inr"), "INR"),
-    **dict.fromkeys(("kč", "czk"), "CZK"),
-    **dict.fromkeys(("₺", "try", "tl"), "TRY"),
-    **{code.lower(): code for code in ("CHF", "CNY", "BYN", "GEL", "AMD", "MDL", "RON", "HUF", "MXN", "ARS")},
-    **{code.lower(): code for code in ("CLP", "COP", "PEN", "SEK", "NOK", "DKK", "CAD", "AUD", "UZS", "AED")},
-}
-"""What people write beside a price, and the currency it means."""
-
-_GROUPS = " \u00a0\u202f\u2009'’"
-_NUMBER = re.compile(r"(?P<before>[^\d.,+-]*)(?P<number>[+-]?[\d.,\s\u00a0\u202f\u2009'’]*\d)(?P<after>[^\d]*)", re.S)
-_CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?(?<!^-0)")
-_WITHOUT_FRACTION = "-?[1-9][0-9]*|0"
-_WITH_FRACTION = r"-?[1-9][0-9]*(?:\.[0-9]*[1-9])?|0|-?0\.[0-9]*[1-9]"
-"""Numbers that are canonical already, for whole columns (RE2)."""
-
-DAMAGED_CODE = r"\s*[+-]?\d+(?:[.,]\d+)?[eE]\+?\d+\s*"
-"""A code that Excel shortened, as in ``8.80609E+12``: its last digits are gone for good."""
-
-_EXPONENT = re.compile(DAMAGED_CODE)
-_WORDS = re.compile(r'[^\d\n"\\`]{1,40}')
-_LONGEST_NUMBER = 100
-"""No number that people write is longer, and `_NUMBER` takes quadratic time on what only looks like one."""
-
 _MOST_HINTS = 100
 """For so many unknown labels of a column is it told what was probably meant."""
 
@@ -98,75 +65,6 @@ class UnknownOption(CellError):
     def __init__(self, label: str) -> None:
         super().__init__(f"{quoted(label)} is not an option")
         self.label = label
-
-
-# --- numbers -------------------------------------------------------------------------------------------------
-
-
-def plain_decimal(number: Decimal) -> str:
-    """A decimal in its shortest plain form: no exponent, no trailing zeros, no negative zero."""
-    if number == 0:
-        return "0"
-    text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def canonical_number(text: str) -> str:
-    """Canonical text of a number in machine notation; anything else unchanged, so that it still compares."""
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return text
-    return plain_decimal(number) if number.is_finite() and abs(number.adjusted()) < 1000 else text
-
-
-def currency_of(text: str) -> str:
-    """The currency written beside a number: its code, "" where there is none or the text is no number."""
-    match = _NUMBER.fullmatch(text.strip()) if len(text) <= _LONGEST_NUMBER else None
-    if not match:
-        return ""
-    marks = [m for m in (match["before"].strip(), match["after"].strip()) if m and m != "%"]
-    return CURRENCIES.get(marks[0].lower(), "") if len(marks) == 1 else ""
-
-
-def parse_number(text: str, column: Column) -> str:
-    """A number as people write it: grouped, with a currency or a percent sign.
-
-    A comma is only ever understood as the mapping says (``decimal:``); it is not guessed.
-    """
-    if _CANONICAL.fullmatch(text) and not (column.decimal == "," and "." in text):
-        return text
-    words = f'if that means no value: `empty: "{text.strip()}"`' if _WORDS.fullmatch(text) else ""
-    wrong = CellError(f"{quoted(text)} is not a number", words)
-    if len(text) > _LONGEST_NUMBER:
-        raise wrong
-    match = _NUMBER.fullmatch(text.strip())
-    if _EXPONENT.fullmatch(text):
-        raise CellError(f"{quoted(text)} is a number that Excel shortened", "its digits are lost; export it as text")
-    if not match:
-        raise wrong
-    marks = [m for m in (match["before"].strip(), match["after"].strip()) if m]
-    if len(marks) > 1 or (marks and marks[0] != "%" and marks[0].lower() not in CURRENCIES):
-        raise wrong
-    if marks and column.currency and CURRENCIES.get(marks[0].lower(), column.currency) != column.currency:
-        raise CellError(f"{quoted(text)} is not in {column.currency}", "the mapping's `currency:` says which counts")
-    body = match["number"]
-    if "," in body and not column.decimal:
-        raise CellError(
-            f"{quoted(text)} is not a number",
-            'a comma may be a decimal or a thousands sign: set `decimal: ","` or `decimal: "."`',
-        )
-    point = column.decimal or "."
-    groups = _GROUPS + ("." if point == "," else ",")
-    whole, _, fraction = body.partition(point)
-    sign, digits = ("-", whole[1:]) if whole[:1] == "-" else ("", whole.removeprefix("+"))
-    if any(mark in digits for mark in groups):
-        if not re.fullmatch(rf"\d{{1,3}}(?:[{re.escape(groups)}]\d{{3}})+", digits):
-            raise wrong
-        digits = "".join(char for char in digits if char not in groups)
-    if not re.fullmatch(r"[0-9]*", digits + fraction):
-        raise wrong
-    return plain_decimal(Decimal(f"{sign}{digits or 0}.{fraction or 0}"))
 
 
 # --- options -------------------------------------------------------------------------------------------------
@@ -191,7 +89,7 @@ def option_text(label: str, column: Column) -> str:
     if found:
         told = ", ".join(f"{quoted(caption(column, str(option)))} ({option})" for option in found)
         raise CellError(f"{quoted(label)} names {len(found)} options: {told}", "say which under `enums:`")
-    if label.isdecimal() and len(label) < _LONGEST_NUMBER and int(label) in enums:
+    if label.isdecimal() and len(label) < numbertext.LONGEST_NUMBER and int(label) in enums:
         return str(int(label))
     if column.unknown == "add":
         return captions.stand_in(label)
@@ -273,7 +171,7 @@ def canonical_items(items: Any) -> str:
         if isinstance(value, list):
             return [tidy(entry) for entry in value]
         if key in _ITEM_NUMBERS or (isinstance(value, int | float | Decimal) and not isinstance(value, bool)):
-            return canonical_number(str(value))
+            return numbertext.canonical_number(str(value))
         return value
 
     return json.dumps(tidy(items), ensure_ascii=False, sort_keys=True) if items else ""
@@ -303,7 +201,7 @@ def _parse_text(text: str, column: Column) -> str:
 
 
 PARSERS: Mapping[str, Parse] = {
-    **dict.fromkeys(NUMBER_TYPES, parse_number),
+    **dict.fromkeys(NUMBER_TYPES, numbertext.parse_number),
     **dict.fromkeys(OPTION_TYPES - {"multiselect"}, parse_option),
     "multiselect": parse_options,
     "checkbox": parse_checkbox,
@@ -335,8 +233,7 @@ def parse_column(cells: pd.Series, column: Column) -> tuple[pd.Series, dict[str,
     if column.type not in NUMBER_TYPES or column.empties:
         parsed, errors = _parse_distinct(cells, column)
         return pd.Series(parsed, index=cells.index, copy=False), errors
-    plain = cells if column.decimal == "," else columnwise.without_last_zeros(cells)
-    is_canonical = columnwise.matches(plain, _WITHOUT_FRACTION if column.decimal == "," else _WITH_FRACTION)
+    plain, is_canonical = numbertext.plain_numbers(cells, column)
     if is_canonical.all():
         return plain, {}
     parsed, errors = _parse_distinct(cells[~is_canonical], column)

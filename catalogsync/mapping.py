@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from catalogsync import captions, fields, model
+from catalogsync import captions, fields, model, numbertext
 from catalogsync.celltext import CellError, clean_text, quoted
 from catalogsync.errors import MappingError, Problem, name_of
 from catalogsync.mappingfile import ColumnSpec, MappingFile
@@ -248,7 +248,7 @@ def _misfits(file: MappingFile, at: YamlPath, column: model.Column, spec: Column
     if spec.unknown == "add" and spec.multi == "remove":
         what = "`multi: remove` takes options away: there is none to add"
         yield file.problem((*at, "unknown"), what, "`unknown: skip` passes over labels that are no options")
-    if column.currency and column.currency not in fields.CURRENCIES.values():
+    if column.currency and column.currency not in numbertext.CURRENCIES.values():
         yield file.problem((*at, "currency"), f"{quoted(spec.currency)} is not a known currency", "EUR, USD, …")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from catalogsync import exported, fields, model
+from catalogsync import exported, fields, model, numbertext
 from catalogsync.carried import Carried
 from catalogsync.celltext import CellError, is_too_long_mark, quoted
 from catalogsync.columnwise import Bools, Places, is_in, kept, matches, repeats
@@ -218,7 +218,7 @@ def _read_column(rows: _Rows, column: model.Column, *, is_key: bool) -> pd.Serie
         blank = (values == "").to_numpy(bool) & ~unread & ~is_same
         rows.reject(blank, column, lambda _: CellError("is empty", "`blank: error` refuses that"), is_key=is_key)
     if column.type not in fields.PARSERS:
-        damaged = matches(cells, fields.DAMAGED_CODE) & ~is_same
+        damaged = matches(cells, numbertext.DAMAGED_CODE) & ~is_same
         if is_key:
             rows.reject(damaged, column, _damaged, is_key=True)
         else:
@@ -246,7 +246,7 @@ def mixed_currencies(sheet: Sheet, mapping: model.Mapping) -> list[Problem]:
         cells = sheet.cells[column.position]
         marked = np.flatnonzero(~matches(cells, r"[-+0-9.,\s]*"))
         codes, texts = pd.factorize(cells.iloc[marked])
-        currencies = np.array([fields.currency_of(text) for text in texts], dtype=object)[codes]
+        currencies = np.array([numbertext.currency_of(text) for text in texts], dtype=object)[codes]
         kinds = sorted(set(currencies) - {""})
         if len(kinds) > 1:
             for kind in kinds:

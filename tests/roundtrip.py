@@ -16,7 +16,7 @@ import openpyxl
 import pytest
 from hypothesis import strategies as st
 
-from catalogsync import fields
+from catalogsync import fields, numbertext
 from catalogsync.celltext import clean_text, is_too_long_mark
 from catalogsync.model import Column, Field
 from catalogsync.reader.sheet import ERROR_TEXTS
@@ -50,7 +50,7 @@ numbers = st.one_of(
     st.integers(-(10**18), 10**18).map(str),
     st.decimals(-(10**9), 10**9, places=2).map(str),
     st.decimals(allow_nan=False, allow_infinity=False, min_value=Decimal("-1E20"), max_value=Decimal("1E20")).map(str),
-).map(fields.canonical_number)
+).map(numbertext.canonical_number)
 
 DAYS = ("1899-12-31", "1900-01-01", "1900-02-28", "1900-03-01", "0001-01-01", "9999-12-31", "2024-02-29")
 days = st.one_of(
@@ -131,7 +131,7 @@ def is_key(text: str) -> bool:
     """Whether it can be a key: told, not like a code that Excel shortened, which no sheet may have for a key, and not
     like a total, which a text file has no ids to tell from a product.
     """
-    is_plain = re.fullmatch(rf"{fields.DAMAGED_CODE}|Total|Итого", text) is None
+    is_plain = re.fullmatch(rf"{numbertext.DAMAGED_CODE}|Total|Итого", text) is None
     return bool(text) and is_plain and is_told(text, Column("", None)) and not is_too_long_mark(text)
 
 
@@ -150,7 +150,7 @@ def samples_of(column: Column) -> list[str]:
     if column.type in fields.OPTION_TYPES:
         return [str(option) for option in ENUMS] + (["701,703,708", "702,716"] if column.type == "multiselect" else [])
     if column.type in fields.NUMBER_TYPES:
-        return [fields.canonical_number(text) for text in NUMBERS]
+        return [numbertext.canonical_number(text) for text in NUMBERS]
     if column.type == "items":
         return [fields.canonical_items([{"description": text, "quantity": 2}]) for text in AWKWARD]
     known = {"checkbox": ["0", "1"], "date_time": [str(at) for at in MOMENTS], "date": [*DAYS], "birthday": [*DAYS]}

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from catalogsync import columnwise, lookalikes
 from catalogsync.celltext import CellError, clean_text
-from catalogsync.fields import parse_column, parse_number
+from catalogsync.fields import parse_column
 from catalogsync.model import Column, Field
+from catalogsync.numbertext import parse_number
 
 letters = st.text("ab \x1f\u00e4", max_size=3)
 blanks = st.text("a \t\r\n\x0b\x1c\x85\xa0\u2003\u2028\u3000\u200b\ufeff[", max_size=6)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from catalogsync import captions, fields
+from catalogsync import captions, fields, numbertext
 from catalogsync.celltext import CellError, clean_text, is_too_long_mark, quoted
 from catalogsync.model import Column, Field
 from catalogsync.moments import as_date, is_second_time
@@ -199,7 +199,7 @@ def test_another_currency_than_the_mappings_is_refused() -> None:
     ],
 )
 def test_the_currency_beside_a_number(text: str, currency: str) -> None:
-    assert fields.currency_of(text) == currency
+    assert numbertext.currency_of(text) == currency
 
 
 _DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, places=6)
@@ -210,7 +210,7 @@ def test_a_number_is_worth_what_decimal_says(number: Decimal) -> None:
     canonical = parse(format(number, "f"), column("numeric"))
     assert Decimal(canonical) == number
     assert parse(canonical, column("numeric")) == canonical
-    assert canonical == fields.canonical_number(str(number))
+    assert canonical == numbertext.canonical_number(str(number))
 
 
 @given(_DECIMALS, st.sampled_from([(",", "."), (",", " "), (",", "\u00a0"), (".", ","), (".", "'"), ("", " ")]))
@@ -222,7 +222,7 @@ def test_a_grouped_number_is_worth_what_decimal_says(number: Decimal, signs: tup
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=3), st.sampled_from(["", ",", "."]))
 def test_numbers_are_read_as_they_are_shown_with_every_decimal_sign(number: Decimal, decimal: str) -> None:
-    canonical = fields.plain_decimal(number)
+    canonical = numbertext.plain_decimal(number)
     price = column("price", decimal=decimal)
     assert fields.show(canonical, price) == canonical.replace(".", decimal or ".")
     assert parse(fields.show(canonical, price), price) == canonical
@@ -247,7 +247,7 @@ def test_a_point_that_groups_no_thousands_is_refused_where_the_comma_is_the_deci
     ],
 )
 def test_the_catalogs_numbers_become_canonical_and_the_rest_still_compares(text: str, canonical: str) -> None:
-    assert fields.canonical_number(text) == canonical
+    assert numbertext.canonical_number(text) == canonical
 
 
 # --- checkbox ------------------------------------------------------------------------------------------------
@@ -636,7 +636,7 @@ def _columns_and_canonical(draw: st.DrawFn) -> tuple[Column, str]:
     if type_ in fields.OPTION_TYPES:
         return one, str(draw(st.sampled_from(sorted(enums))))
     texts: dict[str, st.SearchStrategy[str]] = {
-        **dict.fromkeys(fields.NUMBER_TYPES, _DECIMALS.map(fields.plain_decimal)),
+        **dict.fromkeys(fields.NUMBER_TYPES, _DECIMALS.map(numbertext.plain_decimal)),
         **dict.fromkeys(("date", "birthday"), st.dates().map(str)),
         "checkbox": st.sampled_from(["0", "1"]),
         "date_time": st.integers(-62_135_500_000, 253_402_200_000).map(str),

@@ -18,6 +18,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model", "captions"),
     ("replacing", "celltext"),
     ("moments", "columnwise", "collecting"),
+    ("numbertext",),
     ("matching",),
     (
         "base",

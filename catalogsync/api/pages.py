@@ -20,6 +20,7 @@ import pyarrow as pa
 from catalogsync.api.dialect import Page, Response
 from catalogsync.celltext import clean_text
 from catalogsync.model import NAME, Catalog, Column, Field
+from catalogsync.numbertext import CANONICAL
 
 Values = Sequence[Any]
 """What a field of an element holds: the dialect's own structs, or plain JSON where those do not fit."""
@@ -86,9 +87,7 @@ def _cleaned(texts: list[str]) -> list[str]:
     return list(map(clean_text, texts)) if "\r" in "".join(texts) else [text.strip() for text in texts]
 
 
-_NUMBER = r"(?:(?:[1-9][0-9]{0,14}|0)(?:\.[0-9]{0,8}[1-9])?)?"
-_NUMBERS = re.compile(rf"{_NUMBER}(?:\n{_NUMBER})*")
-"""Numbers as they are canonical already; longer ones are read one by one."""
+_NUMBERS = re.compile(rf"(?:{CANONICAL})?(?:\n(?:{CANONICAL})?)*")
 
 
 def fast_numbers(held: Sequence[Values]) -> list[str] | None:

@@ -20,6 +20,7 @@ from catalogsync.api.v2_elements import V2Value
 from catalogsync.api.wire import as_text, is_number, mapping_of
 from catalogsync.celltext import clean_text
 from catalogsync.model import Field
+from catalogsync.numbertext import canonical_number
 
 ADDRESS_NUMBERS: Mapping[str, str] = {
     str(number): code for number, code in enumerate(fields.SUBTYPES["smart_address"], start=1)
@@ -154,7 +155,7 @@ def _read_option(entry: Any, field: Field, timezone: str) -> str:
 
 
 def _read_number(entry: Any, field: Field, timezone: str) -> str:
-    return fields.canonical_number(as_text(_value(entry)))
+    return canonical_number(as_text(_value(entry)))
 
 
 def _read_checkbox(entry: Any, field: Field, timezone: str) -> str:

@@ -18,6 +18,7 @@ from catalogsync.api.v4_elements import V4Value
 from catalogsync.api.wire import as_text, is_number, mapping_of
 from catalogsync.celltext import clean_text
 from catalogsync.model import Field
+from catalogsync.numbertext import canonical_number
 
 ITEM_KEYS = frozenset(
     {"sku", "description", "unit_price", "quantity", "unit_type", "discount", "vat_rate_id", "external_uid"}
@@ -96,7 +97,7 @@ def _read_option(entry: Any, timezone: str) -> str:
 
 
 def _read_number(entry: Any, timezone: str) -> str:
-    return fields.canonical_number(as_text(_value(entry)))
+    return canonical_number(as_text(_value(entry)))
 
 
 def _read_checkbox(entry: Any, timezone: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from catalogsync import captions, fields
+from catalogsync import captions, fields, numbertext
 from catalogsync.model import Column, Field
 from catalogsync.reader import Sheet, column_letter, columns_named
 
@@ -224,8 +224,8 @@ class Evidence:
         share = 1 - sum(unread.values()) / counted if counted else 0.0
         written = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
         if column.type in fields.NUMBER_TYPES:
-            currencies = {fields.currency_of(text) for text in self._counts if not text[:1].isdigit()}
-            currencies |= {fields.currency_of(text) for text in self._counts if not text[-1:].isdigit()}
+            currencies = {numbertext.currency_of(text) for text in self._counts if not text[:1].isdigit()}
+            currencies |= {numbertext.currency_of(text) for text in self._counts if not text[-1:].isdigit()}
             currencies -= {""}
             if len(currencies) == 1:
                 written["currency"] = currencies.pop()
