@@ -8,12 +8,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+import pyarrow as pa
 
 from catalogsync.model import Catalog, Change, Column, Result, Schema
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class Page:
             ids=[self.ids[i] for i in places],
             updated_at=[self.updated_at[i] for i in places],
             updated_by=[self.updated_by[i] for i in places],
-            values=self.values.slice(places[0]) if is_end else self.values.take(list(places)),
+            values=self.values.slice(places[0]) if is_end else self.values.take(pa.array(places, pa.int64())),
             linked=[self.linked[i] for i in places],
         )
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogsync.api.auth import Account
+from catalogsync.api.dialect import Page
 from catalogsync.api.pages import batch_of
 from catalogsync.api.transport import HttpTransport
 from catalogsync.api.v2 import V2
@@ -101,3 +102,17 @@ def test_a_page_in_any_shape_is_read_over_a_socket(sent: Any, name: str, code: s
 def test_a_page_that_is_no_json_is_refused_as_any_answer_is(sent: str) -> None:
     with scripted(Told(200, sent)) as server, pytest.raises(UnexpectedAnswer):
         HttpTransport(Account(server.url, "t")).send(V2().elements_request(4220))
+
+
+@pytest.mark.parametrize("places", [[], [0], [1, 2], [2], [0, 2], [0, 1, 2]])
+def test_a_page_with_some_of_its_elements_has_these_in_every_column(places: list[int]) -> None:
+    page = Page([5, 6, 7], [1, 2, 3], [8, 8, 9], batch_of({"1": ["a", "b", "c"]}), [True, False, True], [4, 5, 6, 7])
+    some = page.only(places)
+    assert (list(some.ids), some.values.to_pydict()) == ([5 + n for n in places], {"1": ["abc"[n] for n in places]})
+    told = [(list(some.updated_at), list(some.updated_by), list(some.linked))]
+    assert told == [([1 + n for n in places], [[8, 8, 9][n] for n in places], [n != 1 for n in places])]
+    assert (list(some.packed().ids), some.packed().values, list(some.packed().listed_ids)) == (
+        list(some.ids),
+        some.values,
+        [4, 5, 6, 7],
+    )
