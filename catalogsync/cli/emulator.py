@@ -68,9 +68,12 @@ def command(
         emulator.start()
     except (StoreError, FaultError, KnobError, SeedError, OSError) as error:
         raise UserError(f"the emulator cannot start: {error}") from None
-    if as_json:
-        click.echo(json.dumps({"url": emulator.url, "token": emulator.token}))
-    else:
-        click.echo(f"CATALOGSYNC_URL={emulator.url}\nCATALOGSYNC_TOKEN={emulator.token}")
-    common.say("The emulator is running; Ctrl+C stops it. Set these two in the terminal where you use catalogsync.")
-    return 128 + emulator.serve_forever()
+
+    def tell() -> None:
+        if as_json:
+            click.echo(json.dumps({"url": emulator.url, "token": emulator.token}))
+        else:
+            click.echo(f"CATALOGSYNC_URL={emulator.url}\nCATALOGSYNC_TOKEN={emulator.token}")
+        common.say("The emulator is running; Ctrl+C stops it. Set these two in the terminal where you use catalogsync.")
+
+    return 128 + emulator.serve_forever(tell)

@@ -193,8 +193,11 @@ class Emulator:
         if running is not None:
             running.close()
 
-    def serve_forever(self) -> int:
-        """Serves until SIGINT or SIGTERM, then stops; answers the signal's number. Main thread only."""
+    def serve_forever(self, tell: Callable[[], object] = lambda: None) -> int:
+        """Serves until SIGINT or SIGTERM, then stops; answers the signal's number. Main thread only.
+
+        `tell` is called when it serves and waits for signals: who hears of it may send one at once.
+        """
         caught: list[int] = []
 
         def remember(number: int, _frame: FrameType | None) -> None:
@@ -203,6 +206,7 @@ class Emulator:
         before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             self.start()
+            tell()
             while not caught:
                 time.sleep(0.1)
         finally:

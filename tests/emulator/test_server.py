@@ -213,9 +213,7 @@ def test_in_the_foreground_it_serves_until_a_signal(number: signal.Signals) -> N
     program = (
         "from catalogsync.emulator.server import Emulator\n"
         "emulator = Emulator()\n"
-        "emulator.start()\n"
-        "print(emulator.url, flush=True)\n"
-        "print(emulator.serve_forever(), flush=True)\n"
+        "print(emulator.serve_forever(lambda: print(emulator.url, flush=True)), flush=True)\n"
     )
     command = [sys.executable, "-W", "error", "-c", program]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
