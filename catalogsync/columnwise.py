@@ -17,7 +17,7 @@ Bools = NDArray[np.bool_]
 Places = NDArray[np.intp]
 
 
-BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
+WHITESPACE = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 """The characters that `str.strip` removes."""
 
 
@@ -77,7 +77,7 @@ def clean(texts: pd.Series) -> pd.Series:
     """Canonical text of text cells, as `celltext.clean_text`; the column itself where it is canonical already."""
     given = arrow(texts)
     ends = pc.replace_substring(pc.replace_substring(given, "\r\n", "\n"), "\r", "\n") if _any(given, "\r") else given
-    made = pc.utf8_trim(ends, characters=BLANKS)
+    made = pc.utf8_trim(ends, characters=WHITESPACE)
     return texts if made.equals(given) else column(made, texts.index)
 
 
