@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from catalogsync.errors import BudgetSpent
+from catalogsync.pace import Pace
 
 RECENT = 20
 """So many of the latest requests say how long the next one takes."""
@@ -48,8 +49,8 @@ class Budget:
     """The budget of one run: at most `max_requests`, and none begun later than `deadline_s` seconds from now.
 
     None is no limit. Every attempt counts, those that are repeated too. `reads_sent` and `writes_sent` are the GETs and
-    the others among them, `throttled` the answers 429. `pace_rps` is the pace of the rate limit, 0 for none. Shared by
-    all threads of a run.
+    the others among them, `throttled` the answers 429. `pace` is that of the rate limit, None for none. Shared by all
+    threads of a run.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Budget:
         self.reads_sent = 0
         self.writes_sent = 0
         self.throttled = 0
-        self.pace_rps = 0.0
+        self.pace: Pace | None = None
         self._set_aside = 0
         self._began_at = clock()
         self._lock = threading.RLock()
@@ -155,7 +156,7 @@ class Budget:
         """How long so many requests, one after the other, are expected to take."""
         with self._lock:
             recent_s = sum(self._took_s) / len(self._took_s) if self._took_s else 0.0
-        return requests * max(recent_s, (1 + beside) / self.pace_rps if self.pace_rps else 0.0)
+        return requests * max(recent_s, (1 + beside) / self.pace.rps if self.pace else 0.0)
 
     def pause(self, seconds: float, sleep: Callable[[float], None]) -> None:
         """Sleep, but not longer than until the deadline."""

@@ -28,11 +28,11 @@ from catalogsync.api.account import AccountFacts
 from catalogsync.api.auth import APIS, Account
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Request, Response
-from catalogsync.api.transport import PACE_SHARE
 from catalogsync.errors import ApiError, MappingError, Problem, Refused, Unauthorized, UserError
 from catalogsync.journal import Journal
 from catalogsync.mappingfile import load_draft
 from catalogsync.model import Catalog, Schema
+from catalogsync.pace import Pace
 from catalogsync.plan import Plan
 from catalogsync.state import state_folder
 
@@ -297,7 +297,7 @@ def _clock(session: Session) -> Iterator[Check]:
 
 def _pace(session: Session) -> Check:
     took_s = median(answer.elapsed_s for answer in session.answers)
-    pace = f"at most {session.rps * PACE_SHARE:.1f} requests a second" if session.rps else "no limit on the rate"
+    pace = f"at most {Pace(session.rps).rps:.1f} requests a second" if session.rps else "no limit on the rate"
     return ok("pace", f"{took_s * 1000:.0f} ms for an answer; {pace}")
 
 

@@ -5,8 +5,8 @@ options. A stored plan is checked before: the list, the account and its fields, 
 it adds any, the elements that are newer than the plan. What comes in between is not forecast: colleagues' edits, lost
 answers, an element that was edited in the very second of its look.
 
-Time: what comes before the batches goes out one by one, the batches beside one another; each request waits for its turn
-at the pace of the rate limit, or, where the account is slower than that, for the answer to the one before.
+Time: that of all turns at the pace of the rate limit, or, where the account is slower than that, that of the answers:
+what comes before the batches goes out one by one, the batches beside one another.
 """
 
 from __future__ import annotations
@@ -44,11 +44,10 @@ def forecast_of(
     size = min(plan.batch_size, client.capabilities.max_batch)
     costs = [batch_cost(part, plan, client, recheck=recheck) for part in client.parts(plan.changes, size)]
     rest = sum(map(sum, costs))
-    latency_s, pace_rps = client.budget.latency_s, client.budget.pace_rps
-    turn_s = 1 / pace_rps if pace_rps else 0.0
-    one_by_one_s = head * max(turn_s, latency_s)
-    beside_s = (rest - 1) * max(turn_s, latency_s / min(IN_FLIGHT, len(costs)))
-    return Forecast(head + rest, round(one_by_one_s + beside_s + latency_s, 2))
+    latency_s, pace = client.budget.latency_s, client.budget.pace
+    all_turns_s, rest_turns_s = (pace.turns_s(head + rest), pace.turns_s(rest)) if pace else (0.0, 0.0)
+    beside_s = max(rest_turns_s, (rest - 1) * latency_s / min(IN_FLIGHT, len(costs)))
+    return Forecast(head + rest, round(max(all_turns_s, head * latency_s + beside_s) + latency_s, 2))
 
 
 def read_floor(count: int, schema: Schema, client: Client) -> int:

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from catalogsync.api.transport import PACE_SHARE
 from catalogsync.errors import Problem
 from catalogsync.keys import key_text
 from catalogsync.model import NAME, Add, Change, Clash, ClashKind, Delete, Update
+from catalogsync.pace import Pace
 from catalogsync.plan import Plan, Review
 from catalogsync.wording import in_words, title_of, whole_words
 
@@ -30,7 +30,7 @@ def summary(plan: Plan, *, rps: float) -> str:
     if not plan.changes:
         return f"Nothing to do: {tail}."
     written = plan.write_requests
-    seconds = plan.forecast.seconds if plan.forecast else written / (rps * PACE_SHARE) if rps else 0
+    seconds = plan.forecast.seconds if plan.forecast else Pace(rps).turns_s(written) if rps else 0
     words = requests_words(written)
     if plan.forecast:
         reads = plan.forecast.requests - written

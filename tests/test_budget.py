@@ -11,12 +11,14 @@ import stamina
 from catalogsync import runs, writer
 from catalogsync.api.auth import Account
 from catalogsync.api.client import DIALECTS, Client
+from catalogsync.api.limited import RateLimited
 from catalogsync.api.metered import Metered
-from catalogsync.api.transport import HttpTransport, RateLimited, Retrying
+from catalogsync.api.transport import HttpTransport, Retrying
 from catalogsync.api.v2 import V2
 from catalogsync.budget import Budget, Purse, parse_duration, seconds_words, spending
 from catalogsync.emulator.faults import Fault
 from catalogsync.errors import BudgetSpent
+from catalogsync.pace import PACE_SHARE, Pace
 from tests.api.helpers import SCHEMA, TOKEN, Clock, Told, scripted
 from tests.writing import APIS, ELEMENTS, Ticking, World, add, delete, outcomes, plan_of, world
 
@@ -103,7 +105,7 @@ def test_a_batch_is_begun_only_if_its_expected_time_still_fits() -> None:
 
 def test_the_pace_counts_and_so_do_those_that_share_it() -> None:
     budget = Budget(deadline_s=1, clock=Clock())
-    budget.pace_rps = 5
+    budget.pace = Pace(5 / PACE_SHARE)
     assert budget.reserve(4)
     assert budget.reserve(4, beside=1) is None
 
@@ -146,7 +148,9 @@ def test_a_turn_of_the_rate_limit_that_comes_after_the_deadline_is_not_waited_fo
     budget = Budget(deadline_s=1, clock=clock)
     with scripted(Told(200, "{}")) as server:
         inner = Metered(HttpTransport(Account(server.url, TOKEN)), budget)
-        limited = RateLimited(inner, turns_file=tmp_path / "t", rps=1, clock=clock, sleep=clock.sleep, budget=budget)
+        limited = RateLimited(
+            inner, turns_file=tmp_path / "t", pace=Pace(1), clock=clock, sleep=clock.sleep, budget=budget
+        )
         with Client(V2(), limited, budget) as client:
             client.catalogs()
             with pytest.raises(BudgetSpent):

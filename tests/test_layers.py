@@ -16,7 +16,7 @@ PACKAGE = Path(catalogsync.__file__).parent
 
 TIERS: tuple[tuple[str, ...], ...] = (
     ("", "errors", "model", "captions"),
-    ("replacing", "celltext"),
+    ("replacing", "celltext", "pace"),
     ("moments", "columnwise", "collecting"),
     ("numbertext",),
     ("matching",),
@@ -70,7 +70,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
         "api.transport",
         "api.auth",
     ),
-    ("api.metered",),
+    ("api.metered", "api.limited"),
     ("proposing", "api.client", "api.oauth", "checks", "marked", "mapping_schema", "plantext", "taking"),
     ("api.refreshing", "placing", "settling", "looking", "outbox", "optionwriter", "planpage", "reviewbook"),
     ("costs",),

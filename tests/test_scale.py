@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks.scale import DOCUMENT, constants_in, duration, reads, size, tables, tables_in, update_requests
 from catalogsync.api.client import PAGES_AHEAD
-from catalogsync.api.transport import PACE_SHARE
 from catalogsync.api.v2 import V2
 from catalogsync.api.v4 import V4
+from catalogsync.pace import Pace
 from catalogsync.sync import PlanOptions
 from tests.e2e.conftest import Start, catalog_of, start
 
@@ -31,7 +31,7 @@ def test_the_constants_that_the_code_fixes_are_those_of_the_code() -> None:
         "page_rows_v2": V2().capabilities.page_rows,
         "page_rows_v4": V4().capabilities.page_rows,
         "batch": PlanOptions().batch_size,
-        "pace_rps": round(7 * PACE_SHARE, 6),
+        "pace_rps": round(Pace(7).rps, 6),
     }
     assert {name: KNOWN[name] for name in fixed} == fixed
 

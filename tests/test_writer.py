@@ -19,7 +19,8 @@ from catalogsync import differ, looking, writer
 from catalogsync.api.auth import Account
 from catalogsync.api.client import DIALECTS, Client
 from catalogsync.api.dialect import Request, Response
-from catalogsync.api.transport import HttpTransport, RateLimited, Retrying
+from catalogsync.api.limited import RateLimited
+from catalogsync.api.transport import HttpTransport, Retrying
 from catalogsync.api.v2 import V2
 from catalogsync.elements import existing_table
 from catalogsync.emulator.faults import Fault
@@ -30,6 +31,7 @@ from catalogsync.journal import Journal
 from catalogsync.matching import Match
 from catalogsync.model import Change, Mapping, Result, Stored, Update
 from catalogsync.outbox import Outbox
+from catalogsync.pace import Pace
 from catalogsync.plan import Plan, to_json
 from catalogsync.stopping import Stop
 from tests.api.helpers import CATALOG_ID, NOW, SCHEMA, TOKEN, columns, product
@@ -628,7 +630,7 @@ def test_a_second_batch_arrives_before_the_first_one_is_answered(v2: World) -> N
 
 def test_batches_together_stay_within_the_rate(v2: World, tmp_path: Path) -> None:
     inner = HttpTransport(Account(v2.emulator.url, v2.emulator.token))
-    transport = Retrying(RateLimited(inner, turns_file=tmp_path / "turns.sqlite"))
+    transport = Retrying(RateLimited(inner, turns_file=tmp_path / "turns.sqlite", pace=Pace(7)))
     v2.emulator.fault("delay=0.3 count=0")
     with Client(V2(), transport) as client:
         plan = plan_of(*(add(op) for op in range(1, 11)), batch_size=1)

@@ -18,24 +18,16 @@ from numpy.typing import NDArray
 from catalogsync.api import v4_fields, v4_options
 from catalogsync.api.auth import Account
 from catalogsync.api.dialect import Batch, Capabilities, Dialect, Flow, Page, Reading, Request, Response, Since
+from catalogsync.api.limited import RateLimited, turns_file
 from catalogsync.api.metered import Metered
-from catalogsync.api.transport import (
-    CEILING_RPS,
-    PACE_SHARE,
-    Authorized,
-    HttpTransport,
-    RateLimited,
-    Retrying,
-    Transport,
-    credentials_of,
-    turns_file,
-)
+from catalogsync.api.transport import Authorized, HttpTransport, Retrying, Transport, credentials_of
 from catalogsync.api.v2 import V2
 from catalogsync.api.v4 import V4
 from catalogsync.budget import Budget
 from catalogsync.collecting import rare_collections
 from catalogsync.errors import Refused, UnexpectedAnswer, UserError
 from catalogsync.model import Catalog, Change, Column, NewField, Result, Schema
+from catalogsync.pace import CEILING_RPS, Pace
 
 DIALECTS: Mapping[str, type[V2] | type[V4]] = {"v2": V2, "v4": V4}
 
@@ -64,8 +56,8 @@ def connect(
     credentials = credentials_of(account, rps=rps, on_notice=on_notice)
     transport: Transport = Metered(HttpTransport(account, credentials=credentials), budget)
     if rps:
-        budget.pace_rps = rps * PACE_SHARE
-        transport = RateLimited(transport, turns_file=turns_file(account.url), rps=rps, budget=budget)
+        budget.pace = Pace(rps)
+        transport = RateLimited(transport, turns_file=turns_file(account.url), pace=budget.pace, budget=budget)
     authorized = Authorized(transport, credentials)
     return Client(DIALECTS[account.api](), Retrying(authorized, on_wait=on_wait, budget=budget), budget)
 

@@ -13,9 +13,11 @@ from catalogsync import secretrefs
 from catalogsync.api import logins
 from catalogsync.api.auth import LOOPBACK, Account
 from catalogsync.api.dialect import Request, Response
+from catalogsync.api.limited import RateLimited, turns_file
 from catalogsync.api.logins import Login
-from catalogsync.api.transport import HttpTransport, RateLimited, Retrying, Transport, turns_file
+from catalogsync.api.transport import HttpTransport, Retrying, Transport
 from catalogsync.errors import ApiError, InDoubt, NoAccount, Temporary, UnexpectedAnswer, UserError
+from catalogsync.pace import Pace
 
 TOKEN_PATH = "/oauth2/access_token"  # noqa: S105 - the address where tokens are asked for
 
@@ -108,7 +110,7 @@ def exchange(login: Login, grant_type: str, grant: str, environment: Mapping[str
     secrets = tuple(filter(None, (secret, grant, login.access_token, login.refresh_token)))
     transport: Transport = HttpTransport(account, credentials=_NoToken(secrets, login.url), read_timeout_s=ANSWER_S)
     if rps:
-        transport = RateLimited(transport, turns_file=turns_file(login.url), rps=rps)
+        transport = RateLimited(transport, turns_file=turns_file(login.url), pace=Pace(rps))
     transport = Retrying(transport, attempts=SENDINGS)
     try:
         return _sent(transport, Request("POST", TOKEN_PATH, json=body, is_repeatable=False), login.url)

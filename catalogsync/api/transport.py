@@ -1,4 +1,4 @@
-"""Transport: one method, `send`. Rate limit and retry each wrap it.
+"""Transport: one method, `send`. Rate limit (limited.py) and retry each wrap it.
 
 ``Retrying(Authorized(RateLimited(HttpTransport(...))))``: retry stands outside the limiter, so that a repeated request
 waits its turn like any other; so does what is sent again with another token.
@@ -12,14 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from html.parser import HTMLParser
 from itertools import count
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -36,25 +32,12 @@ from catalogsync.api.dialect import Request, Response
 from catalogsync.api.wire import whole_text
 from catalogsync.budget import Budget
 from catalogsync.errors import InDoubt, Refused, Temporary, Unauthorized, UnexpectedAnswer
-from catalogsync.state import state_folder
 
 # `on_wait` tells of repetitions. Left alone, stamina prints each of them to stdout once structlog is installed.
 stamina.instrumentation.set_on_retry_hooks(())
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
-
-CEILING_RPS = 7.0
-"""What the vendor allows per integration (notes 3.1)."""
-
-PACE_SHARE = 6.6 / 7
-"""Requests are paced evenly a little below the ceiling, so that jitter never makes one too many."""
-
-LATE_S = 0.03
-"""A turn this long past is not used: eight requests paced at 6.6 span 1.06 s, less the delay of the first."""
-
-FAR_S = 60.0
-"""Turns are not taken this far ahead; a later one in the file was written before the clock was set back."""
 
 
 class Transport(Protocol):
@@ -320,71 +303,6 @@ class Authorized:
 
     def close(self) -> None:
         """Close what is wrapped."""
-        self._inner.close()
-
-
-def turns_file(url: str) -> Path:
-    """Where the turns of an account are kept, by its host only: emulators on this machine share one bucket."""
-    host = urlsplit(url).hostname or ""
-    name = "".join(char if char.isalnum() or char in ".-" else "_" for char in host)
-    return state_folder() / "rate" / f"{name}.sqlite"
-
-
-class RateLimited:
-    """At most `rps` requests in any second, over all threads and processes that share `turns_file`.
-
-    A turn is taken inside a transaction and waited for outside of it. It counts from the clock as read inside:
-    a time read before waiting for a lock lets requests follow each other faster than the file says. A turn that comes
-    after the deadline of `budget` is not waited for.
-    """
-
-    def __init__(
-        self,
-        inner: Transport,
-        *,
-        turns_file: Path,
-        rps: float = CEILING_RPS,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
-        budget: Budget | None = None,
-    ) -> None:
-        self._inner = inner
-        self._budget = budget or Budget()
-        self._interval_s = 1 / (rps * PACE_SHARE)
-        self._clock = clock
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        turns_file.parent.mkdir(parents=True, exist_ok=True)
-        self._turns = sqlite3.connect(turns_file, timeout=30, isolation_level=None, check_same_thread=False)
-        self._turns.execute("PRAGMA journal_mode=WAL")
-        self._turns.execute("PRAGMA synchronous=NORMAL")
-        self._turns.execute("CREATE TABLE IF NOT EXISTS turns (id INTEGER PRIMARY KEY CHECK (id = 1), last_at REAL)")
-
-    def send(self, request: Request) -> Response:
-        """Wait for a turn, then send. A turn that the machine let slip by is left unused. Raises BudgetSpent."""
-        while True:
-            self._budget.check()
-            turn_at = self._take_turn()
-            wait_s = max(0.0, turn_at - self._clock())
-            self._budget.check(wait_s)
-            self._sleep(wait_s)
-            if self._clock() - turn_at < LATE_S:
-                return self._inner.send(request)
-
-    def _take_turn(self) -> float:
-        """The next free turn, from now on somebody's."""
-        with self._lock, self._turns:
-            self._turns.execute("BEGIN IMMEDIATE")
-            now_at = self._clock()
-            last = self._turns.execute("SELECT last_at FROM turns").fetchone()
-            next_at = last[0] + self._interval_s if last else now_at
-            turn_at = max(now_at, next_at) if next_at < now_at + FAR_S else now_at
-            self._turns.execute("INSERT OR REPLACE INTO turns VALUES (1, ?)", (turn_at,))
-        return turn_at
-
-    def close(self) -> None:
-        """Close the file and what is wrapped."""
-        self._turns.close()
         self._inner.close()
 
 

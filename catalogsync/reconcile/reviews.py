@@ -13,11 +13,11 @@ from pathlib import Path
 
 from catalogsync import reviewing, sync
 from catalogsync.api.client import Client
-from catalogsync.api.transport import CEILING_RPS
 from catalogsync.approved import apply_approved
 from catalogsync.errors import StalePlan, UserError
 from catalogsync.journal import Journal
 from catalogsync.model import Schema
+from catalogsync.pace import CEILING_RPS
 from catalogsync.plan import Plan
 from catalogsync.reconcile.state import Memory
 from catalogsync.reviewanswers import Answers, read_review

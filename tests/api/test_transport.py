@@ -5,11 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import sqlite3
-import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,13 +16,13 @@ import stamina.instrumentation
 from requests.adapters import HTTPAdapter
 
 from catalogsync.api.auth import Account
-from catalogsync.api.client import Client, connect
+from catalogsync.api.client import Client
 from catalogsync.api.dialect import Request, Response
-from catalogsync.api.transport import HttpTransport, RateLimited, Retrying
+from catalogsync.api.transport import HttpTransport, Retrying
 from catalogsync.api.v2 import V2
 from catalogsync.emulator.server import Emulator
 from catalogsync.errors import ApiError, InDoubt, Refused, Temporary, Unauthorized, UnexpectedAnswer
-from tests.api.helpers import CATALOG_ID, TOKEN, Clock, Scripted, Told, posts, scripted, seed
+from tests.api.helpers import CATALOG_ID, TOKEN, Scripted, Told, posts, scripted, seed
 
 PATH = "/api/v2/catalog_elements"
 READ = Request("GET", PATH)
@@ -369,24 +366,6 @@ def test_a_write_without_a_connection_was_certainly_not_sent() -> None:
     transport.close()
 
 
-class Answers:
-    """A transport that raises each error in turn, then answers."""
-
-    def __init__(self, clock: Clock, *errors: Exception) -> None:
-        self.clock = clock
-        self.errors = list(errors)
-        self.sent_at: list[float] = []
-
-    def send(self, request: Request) -> Response:
-        self.sent_at.append(round(self.clock.now_s, 3))
-        if self.errors:
-            raise self.errors.pop(0)
-        return Response(200)
-
-    def close(self) -> None:
-        pass
-
-
 def test_the_wait_between_attempts_is_what_retry_after_says() -> None:
     waits: list[float] = []
     stamina.instrumentation.set_on_retry_hooks([lambda details: waits.append(details.wait_for)])
@@ -409,147 +388,6 @@ def test_a_repetition_prints_nothing_of_its_own(capfd: pytest.CaptureFixture[str
         transport.send(READ)
         transport.close()
     assert capfd.readouterr() == ("", "")
-
-
-# --- the limiter's turns, by a clock that only sleeping moves ---
-
-
-def test_requests_are_paced_evenly_below_the_ceiling(tmp_path: Path) -> None:
-    clock = Clock(1000.0)
-    inner = Answers(clock)
-    limited = RateLimited(inner, turns_file=tmp_path / "turns", clock=clock, sleep=clock.sleep)
-    for _ in range(15):
-        limited.send(READ)
-    limited.close()
-    assert inner.sent_at == [round(1000 + turn / 6.6, 3) for turn in range(15)]
-
-
-def test_idle_time_is_not_saved_up_for_a_burst(tmp_path: Path) -> None:
-    clock = Clock(1000.0)
-    inner = Answers(clock)
-    limited = RateLimited(inner, turns_file=tmp_path / "turns", rps=7, clock=clock, sleep=clock.sleep)
-    limited.send(READ)
-    clock.now_s = 1100.0
-    limited.send(READ)
-    limited.send(READ)
-    limited.close()
-    assert inner.sent_at == [1000.0, 1100.0, round(1100 + 1 / 6.6, 3)]
-
-
-def test_limiters_that_share_a_file_share_the_turns(tmp_path: Path) -> None:
-    clock = Clock(1000.0)
-    inner = Answers(clock)
-    both = [RateLimited(inner, turns_file=tmp_path / "turns", clock=clock, sleep=clock.sleep) for _ in range(2)]
-    for limited in both * 3:
-        limited.send(READ)
-    for limited in both:
-        limited.close()
-    assert inner.sent_at == [round(1000 + turn / 6.6, 3) for turn in range(6)]
-
-
-def test_a_program_that_starts_right_after_another_waits_for_its_turn(tmp_path: Path) -> None:
-    clock = Clock(1000.0)
-    inner = Answers(clock)
-    for _ in range(3):
-        limited = RateLimited(inner, turns_file=tmp_path / "turns", clock=clock, sleep=clock.sleep)
-        limited.send(READ)
-        limited.close()
-    assert inner.sent_at == [round(1000 + turn / 6.6, 3) for turn in range(3)]
-
-
-def test_a_repetition_waits_its_turn_like_any_request(tmp_path: Path) -> None:
-    clock = Clock(1000.0)
-    inner = Answers(clock, Temporary("a"), Temporary("b"), Temporary("c"))
-    limited = RateLimited(inner, turns_file=tmp_path / "turns", clock=clock, sleep=clock.sleep)
-    transport = Retrying(limited)
-    transport.send(READ)
-    transport.close()
-    assert inner.sent_at == [round(1000 + turn / 6.6, 3) for turn in range(4)]
-
-
-def test_a_turn_that_the_machine_overslept_is_left_unused(tmp_path: Path) -> None:
-    clock = Clock(1000.0)
-    inner = Answers(clock)
-    late = iter([0.0, 0.1])
-
-    def sleep(seconds: float) -> None:
-        clock.sleep(seconds + next(late, 0.0))
-
-    limited = RateLimited(inner, turns_file=tmp_path / "turns", clock=clock, sleep=sleep)
-    limited.send(READ)
-    limited.send(READ)
-    limited.close()
-    assert inner.sent_at == [1000.0, round(1000 + 2 / 6.6, 3)]
-
-
-def test_a_clock_that_was_set_back_does_not_stop_everything(tmp_path: Path) -> None:
-    clock = Clock(1_000_000.0)
-    inner = Answers(clock)
-    limited = RateLimited(inner, turns_file=tmp_path / "turns", clock=clock, sleep=clock.sleep)
-    limited.send(READ)
-    clock.now_s = 1000.0
-    limited.send(READ)
-    limited.close()
-    assert inner.sent_at == [1_000_000.0, 1000.0]
-
-
-def test_a_turn_counts_from_a_time_read_while_nobody_else_can_take_one(tmp_path: Path) -> None:
-    """A time read before waiting for the lock is old by the wait, and let two processes make eight in a second."""
-    file = tmp_path / "turns"
-    refusals: list[str] = []
-
-    def clock() -> float:
-        with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as other:
-            try:
-                other.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                refusals.append(str(error))
-        return 1000.0
-
-    limited = RateLimited(Answers(Clock()), turns_file=file, clock=clock)
-    assert limited._take_turn() == 1000.0
-    limited.close()
-    assert refusals == ["database is locked"]
-
-
-def test_threads_of_one_limiter_share_the_turns(tmp_path: Path) -> None:
-    lock = threading.Lock()
-    turns: list[float] = []
-
-    def sleep(_: float) -> None:
-        pass
-
-    class Inner(Answers):
-        def send(self, request: Request) -> Response:
-            return Response(200)
-
-    limited = RateLimited(Inner(Clock()), turns_file=tmp_path / "turns", clock=Clock(1000.0), sleep=sleep)
-
-    def take() -> None:
-        for _ in range(10):
-            turn_at = limited._take_turn()
-            with lock:
-                turns.append(round(turn_at, 3))
-
-    threads = [threading.Thread(target=take) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    limited.close()
-    assert sorted(turns) == [round(1000 + turn / 6.6, 3) for turn in range(40)]
-
-
-def test_a_connected_client_paces_its_repetitions_too(
-    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CATALOGSYNC_STATE", str(tmp_path))
-    emulator.fault("429 GET count=3")
-    with connect(Account(emulator.url, emulator.token)) as client:
-        client.catalogs()
-    arrived = [request.at_s for request in emulator.requests]
-    assert len(arrived) == 4
-    assert arrived[3] - arrived[0] > 3 / 7
 
 
 # --- the token (law 12) ---

@@ -14,10 +14,12 @@ import stamina
 from catalogsync import sync
 from catalogsync.api.auth import Account
 from catalogsync.api.client import DIALECTS, Client
+from catalogsync.api.limited import RateLimited
 from catalogsync.api.metered import Metered
-from catalogsync.api.transport import PACE_SHARE, HttpTransport, RateLimited, Retrying
+from catalogsync.api.transport import HttpTransport, Retrying
 from catalogsync.budget import Budget
 from catalogsync.emulator.knobs import Knobs
+from catalogsync.pace import Pace
 from catalogsync.writer import WriteOptions
 from tests.api.helpers import Clock
 from tests.e2e.conftest import Shell, Start, catalog_of
@@ -230,10 +232,15 @@ def test_the_time_is_what_the_pace_takes_by_the_clock_of_the_rate_limit(
 ) -> None:
     with world(api, FIELDS, shape.elements()) as made:
         budget = Budget(clock=Clock())  # stands still: the server takes no time
-        budget.pace_rps = rps * PACE_SHARE
+        budget.pace = Pace(rps)
         metered = Metered(HttpTransport(Account(made.emulator.url, made.emulator.token)), budget)
         limited = RateLimited(
-            metered, turns_file=tmp_path / "turns", rps=rps, clock=made.clock, sleep=made.clock.sleep, budget=budget
+            metered,
+            turns_file=tmp_path / "turns",
+            pace=budget.pace,
+            clock=made.clock,
+            sleep=made.clock.sleep,
+            budget=budget,
         )
         made.client = Client(DIALECTS[api](), Retrying(limited, budget=budget), budget)
         options = sync.PlanOptions(delete_unseen=True, batch_size=shape.batch, is_stored=False)
