@@ -171,6 +171,7 @@ def _apply(account: Account, folder: Path) -> Turn:
     with connect(account, rps=RATE_RPS) as client:
         journal = Journal(folder / "journal.sqlite")
         planned = sync.plan(folder / "sheet.csv", folder / "map.yaml", client, journal, options)
+        assert planned.plan.digest  # a command has shown it before
         _forget(account)
         began_s, cpu_s = time.perf_counter(), time.process_time()
         report = sync.apply(planned.plan, client, journal, planned.schema, planned=planned)

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from catalogsync.columnwise import Places, arrow, is_in
 from catalogsync.replacing import replacing
 
 _MAGIC = b"catalogsync-base 1 "
@@ -84,33 +85,35 @@ class Base:
         if not written:
             return self
         left = {id_: result for id_, result in written.items() if not result.is_gone}
-        new_keys = {result.key for result in left.values()}
-        stays = self.ids.isin(list(left)) | ~(self.ids.isin(list(written)) | self.keys.isin(new_keys).to_numpy(bool))
+        new_keys = [result.key for result in left.values()]
+        stays = self.ids.isin(list(left)) | ~(self.ids.isin(list(written)) | is_in(self.keys, new_keys))
         known_ids = self.ids[stays]
         new_ids = pd.Index(list(left), dtype="int64").difference(known_ids)
         ids = known_ids.append(new_ids)
         places, olds = ids.get_indexer(pd.Index(list(left), dtype="int64")).tolist(), self.ids.get_indexer(ids)
-        blank = pd.Series(np.full(len(self.ids), None), self.ids, dtype="str")
-
-        def column(old: pd.Series, found: Iterable[str | None]) -> Any:
-            """A column with what was found for the written elements, in their order; None: as it was."""
-            kept = old.array.take(olds, allow_fill=True)
-            given = [(place, text) for place, text in zip(places, found, strict=True) if text is not None]
-            if not given:
-                return kept
-            made = np.asarray(kept, dtype=object)
-            made[[place for place, _ in given]] = [text for _, text in given]
-            return pd.array(made, dtype="str")
-
-        results = list(left.values())
+        cells: dict[str, tuple[list[int], list[str], list[str]]] = {name: ([], [], []) for name in self.crm.columns}
+        for place, result in zip(places, left.values(), strict=True):
+            for name, held in result.crm.items():
+                if name in result.sheet:
+                    at, crm_texts, sheet_texts = cells.setdefault(name, ([], [], []))
+                    at.append(place)
+                    crm_texts.append(held)
+                    sheet_texts.append(result.sheet[name])
+        unknown = pd.Series(pd.array([None] * len(self.ids), dtype="str"))
         crm, sheet = {}, {}
-        for name in dict.fromkeys([*self.crm.columns, *(name for result in results for name in result.crm)]):
-            is_known = [name in result.crm and name in result.sheet for result in results]
-            old_crm, old_sheet = (self.crm[name], self.sheet[name]) if name in self.crm else (blank, blank)
-            pairs = list(zip(results, is_known, strict=True))
-            crm[name] = column(old_crm, [result.crm[name] if known else None for result, known in pairs])
-            sheet[name] = column(old_sheet, [result.sheet[name] if known else None for result, known in pairs])
-        return Base.of(ids, column(self.keys, [result.key for result in results]), crm, sheet)
+        for name, (at, crm_texts, sheet_texts) in cells.items():
+            crm[name] = _with_cells(self.crm.get(name, unknown), olds, at, crm_texts)
+            sheet[name] = _with_cells(self.sheet.get(name, unknown), olds, at, sheet_texts)
+        keys = _with_cells(self.keys, olds, places, [result.key for result in left.values()])
+        return Base.of(ids, keys, crm, sheet)
+
+
+def _with_cells(column: pd.Series, olds: Places, places: list[int], found: list[str]) -> Any:
+    """The texts of a column at `olds` (-1: not known), with those that were found in their places."""
+    parts = [arrow(column), arrow(found), pa.nulls(1, pa.large_string())]
+    sources = np.where(olds < 0, len(column) + len(found), olds)
+    sources[places] = len(column) + np.arange(len(found))
+    return pd.array(pa.concat_arrays(parts).take(pa.array(sources)), dtype="str")
 
 
 def texts(values: Any) -> Any:
@@ -130,13 +133,13 @@ def path_of(folder: Path, account_id: int, catalog_id: int, mapping: str) -> Pat
 
 def save(base: Base, path: Path) -> None:
     """Write a base by replacing its file: after the end of the process at any instant, there is the old or the new."""
-    columns: dict[str, Any] = {"id": pa.array(base.ids.to_numpy(), pa.int64()), "key": _arrow(base.keys)}
+    columns: dict[str, Any] = {"id": pa.array(base.ids.to_numpy(), pa.int64()), "key": arrow(base.keys)}
     for name in base.crm.columns:
         held, said = base.crm[name], base.sheet[name]
-        columns[f"crm:{name}"] = _arrow(held)
+        columns[f"crm:{name}"] = arrow(held)
         differs = np.asarray(said.array != held.array, dtype=bool) & held.notna().to_numpy(bool)
         if differs.any():
-            columns[_SHEET + name] = _arrow(said.where(differs))
+            columns[_SHEET + name] = arrow(said.where(differs))
     table = pa.table(columns)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
@@ -177,7 +180,3 @@ def _read(table: Any) -> Base:
             other = pd.Series(columns[_SHEET + name])
             sheet[name] = other.where(other.notna(), pd.Series(crm[name])).array
     return Base.of(table.column("id").to_numpy(), columns["key"], crm, sheet)
-
-
-def _arrow(column: pd.Series) -> Any:
-    return pa.array(column.array, pa.large_string(), from_pandas=True)

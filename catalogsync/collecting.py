@@ -14,7 +14,7 @@ _usual: list[int] = []
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Look seldom, while objects come by the ten thousand and go again by themselves, as those of pages do.
+    """Look seldom, while objects come by the ten thousand and go again by themselves, as those of pages and answers do.
 
     Looking among them each time took twice as long as making them. It may be used by several threads at once.
     """

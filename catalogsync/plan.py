@@ -150,8 +150,12 @@ def change_record(change: Change) -> dict[str, Any]:
     record: dict[str, Any] = {"kind": kind_of(change)}
     for name in change.__dataclass_fields__:
         value = getattr(change, name)
-        record[name] = value if isinstance(value, str | int) else dict(value)
+        record[name] = dict(value) if name in _MAPPINGS else value
     return record
+
+
+_MAPPINGS = frozenset({"values", "before", "after", "kept"})
+"""The parts of a change that hold canonical text by column key."""
 
 
 def options_record(options: AddOptions) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from catalogsync import (
     writer,
 )
 from catalogsync.api.client import Client
+from catalogsync.collecting import rare_collections
 from catalogsync.elements import all_columns
 from catalogsync.errors import GuardRefused, Problem, StalePlan, UserError, name_of
 from catalogsync.journal import Journal, Run
@@ -112,9 +113,10 @@ def apply(
         if planned and not made.export and not planned.is_part and not report.stopped_by:
             journal.remember_sheet(made)
 
-    return writer.apply(
-        made, schema, client, journal, options, undoes=undoes, progress=watch.count, before_end=remember_run
-    )
+    with rare_collections():
+        return writer.apply(
+            made, schema, client, journal, options, undoes=undoes, progress=watch.count, before_end=remember_run
+        )
 
 
 def keep_for_apply(planned: Planned, journal: Journal) -> None:

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalogsync import captions, model
 from catalogsync.base import Base, Written, texts
-from catalogsync.columnwise import Bools, Places, is_in, places_of, repeats
+from catalogsync.columnwise import Bools, Places, arrow, is_in, places_of, repeats
 from catalogsync.matching import Match
 from catalogsync.model import Add, Clash, ClashKind, Column, Delete, Result, Update
 from catalogsync.plan import Plan
@@ -261,13 +263,15 @@ def agreed(match: Match, mapping: model.Mapping, base: Base | None, *, seen: pd.
 
 
 def _unknown(count: int) -> Any:
-    return texts(np.full(count, None))
+    return texts(pa.nulls(count, pa.large_string()))
 
 
 def _joined(now: Any, before: Any, keeps_before: Bools) -> Any:
     """The texts of now, or of before where they are kept, followed by what only before has."""
-    first = pd.Series(now).where(~keeps_before, pd.Series(before[: len(now)]))
-    return pd.concat([first, pd.Series(before[len(now) :])]).array
+    first, others = arrow(now), arrow(before)
+    if keeps_before.any():
+        first = pc.if_else(pa.array(keeps_before), others[: len(now)], first)
+    return texts(pa.concat_arrays([first, others[len(now) :]]))
 
 
 def written(
@@ -285,25 +289,30 @@ def written(
     done = {result.op: result.id for result in results if result.outcome == "done" and result.id is not None}
     changes = [change for change in made.changes if change.op in done]
     names = list(columns)
-    rows: dict[Any, Mapping[Any, str]] = {}
+    unfilled = {name: _unfilled(made, name) for name in names}
+    said: dict[str, list[str]] = {}
+    place_of: dict[str, int] = {}
     if wanted is not None:
-        said = wanted.loc[wanted.index.isin([change.key for change in changes]), names]
-        rows = dict(zip(said.index, said.to_dict("records"), strict=True))
+        places = np.flatnonzero(is_in(wanted.index, [change.key for change in changes]))
+        said = {name: arrow(wanted[name]).take(places).to_pylist() for name in names}
+        place_of = {key: place for place, key in enumerate(arrow(wanted.index).take(places).to_pylist())}
     for change in changes:
-        id_ = done[change.op]
+        id_, place = done[change.op], place_of.get(change.key)
         match change:
             case Delete():
                 yield Written(id_, change.key, {}, {}, is_gone=True)
                 continue
             case Add():
-                sent = {**{name: _unfilled(made, name) for name in names}, **change.values}
-                row = rows.get(change.key, {name: change.values.get(name, "") for name in sent})
+                sent: Mapping[str, str] = {**unfilled, **change.values}
+                row = {name: change.values.get(name, "") for name in sent}
             case Update():
-                sent = dict(change.after)
-                row = rows.get(change.key, sent) if change.row else sent
+                sent, row = change.after, dict(change.after)
+                place = place if change.row else None
+        if place is not None:
+            row = {name: said[name][place] for name in sent if name in said}
         read_back = stored.get(id_, {})
         crm = {name: read_back.get(name, text) for name, text in sent.items() if name in row}
-        yield Written(id_, change.key, {name: row[name] for name in crm}, crm)
+        yield Written(id_, change.key, row, crm)
 
 
 def _unfilled(made: Plan, name: str) -> str:

@@ -67,9 +67,10 @@ def run_of(run_id: int, **differs: Any) -> dict[str, Any]:
 ONE_EACH = {"add": 1, "delete": 1, "update": 1}
 
 BODY = (
-    '{"add": [{"catalog_id": 4220, "custom_fields": [{"id": 4400050, "values": [{"value": "3"}]}],'
-    ' "name": "Ž", "request_id": 2}], "update": [{"catalog_id": 4220, "custom_fields":'
-    ' [{"id": 4400050, "values": [{"value": "2"}]}], "id": 11, "updated_at": 101}]}'
+    '{"add": [{"catalog_id": 4220, "request_id": 2, "name": "Ž",'
+    ' "custom_fields": [{"id": 4400050, "values": [{"value": "3"}]}]}],'
+    ' "update": [{"id": 11, "catalog_id": 4220, "updated_at": 101,'
+    ' "custom_fields": [{"id": 4400050, "values": [{"value": "2"}]}]}]}'
 )
 
 

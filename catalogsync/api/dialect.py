@@ -5,9 +5,11 @@ A dialect sends nothing. What it can do is declared in `Capabilities`, not found
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
@@ -15,7 +17,7 @@ import pyarrow as pa
 from catalogsync.model import Catalog, Change, Column, Result, Schema
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """One request as a value. `is_repeatable` says whether sending it twice is harmless.
 
@@ -29,6 +31,11 @@ class Request:
     json: Any = None
     is_repeatable: bool = True
     decode: Callable[[bytes], Any] | None = field(default=None, compare=False)
+
+    @cached_property
+    def content(self) -> bytes | None:
+        """What is sent: `json` as UTF-8, None where there is none. Made once, it goes to the journal as well."""
+        return None if self.json is None else json.dumps(self.json, ensure_ascii=False).encode("utf-8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ class HttpTransport:
 
     def send(self, request: Request) -> Response:
         """Send once. Raises Temporary, InDoubt, Refused, Unauthorized or UnexpectedAnswer."""
-        body = None if request.json is None else json.dumps(request.json, ensure_ascii=False).encode("utf-8")
+        body = request.content
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
             answer = self._session.request(
