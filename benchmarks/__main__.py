@@ -47,9 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> measure.Results:
     print("\n".join(facts), file=sys.stderr)
     results = measured(names, sorted(set(given.rows)), given.repeat)
     results.left_out += [f"{name}: takes many minutes, `--all`" for name in left_out]
-    print(report.text(results.figures))
-    for reason in results.left_out:
-        print(f"left out: {reason}")
+    print(report.text(results))
     if given.write:
         (ROOT / "docs" / "benchmarks.md").write_text(report.markdown(results, facts), encoding="utf-8")
         picture = ROOT / "docs" / "pictures" / "benchmarks.svg"

@@ -10,11 +10,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks import canned
 from benchmarks.data import Data, catalog_numbers, make, seed_element, seed_fields
 from benchmarks.measure import ANY, MOST, WALL, Figure, Results
+from benchmarks.parts import Part, parts_of
 from catalogsync.api.auth import Account
 from catalogsync.emulator.server import Emulator
 
@@ -98,6 +100,32 @@ def startup(folder: Path, results: Results) -> None:
             results.figures.append(Figure("startup", 0, f"{name}, time", wall_s, "s", *bounds[0], clock=WALL))
             results.figures.append(Figure("startup", 0, f"{name}, CPU time", cpu_s, "s"))
             results.figures.append(Figure("startup", 0, f"{name}, peak memory", megabytes, "MB", *bounds[1], clock=""))
+        results.parts += _loading(commands["plan of 100"], environment)
+
+
+_LOADED = {
+    "loading pandas, with numpy and pyarrow": ("pandas", "numpy", "pyarrow"),
+    "loading pydantic": ("pydantic", "annotated_types", "typing_inspection"),
+    "loading requests": ("requests", "urllib3", "charset_normalizer", "idna", "certifi"),
+    "loading catalogsync": ("catalogsync",),
+}
+
+
+def _loading(command: list[str], environment: dict[str, str]) -> list[Part]:
+    """What a command spends on loading modules, by the package whose code runs then; the standard library counts as
+    the rest, as does what the command is for."""
+    timed = [sys.executable, "-X", "importtime", *command[1:]]
+    began_s = time.perf_counter()
+    told = subprocess.run(timed, env=environment, check=False, capture_output=True, text=True).stderr
+    whole_s = time.perf_counter() - began_s
+    spent = dict.fromkeys(_LOADED, 0.0)
+    for line in told.splitlines():
+        own, _, named = line.removeprefix("import time:").partition("|")
+        package = named.rpartition("|")[2].strip().partition(".")[0]
+        for what, packages in _LOADED.items():
+            if package in packages and own.strip().isdecimal():
+                spent[what] += int(own) / 1e6
+    return parts_of("plan of 100", 0, spent, whole_s)
 
 
 _LAUNCHER = """

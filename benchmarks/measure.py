@@ -17,6 +17,8 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmarks.parts import Part
+
 T = TypeVar("T")
 
 CPU, WALL = "CPU", "wall"
@@ -72,6 +74,7 @@ class Results:
 
     repeat: int
     figures: list[Figure] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
 

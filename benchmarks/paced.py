@@ -18,9 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
@@ -28,7 +28,8 @@ import requests
 from benchmarks.data import HEADERS, MAPPING, cells, seed_element, seed_fields
 from benchmarks.fetch import most_in_a_second
 from benchmarks.measure import MOST, WALL, Figure, Results
-from catalogsync import sync
+from benchmarks.parts import Timer, parts_of, timed_parts
+from catalogsync import runs, sync
 from catalogsync.api.auth import APIS, Account
 from catalogsync.api.client import connect
 from catalogsync.elements import all_columns
@@ -98,12 +99,13 @@ def measure(results: Results, say: Callable[[str], None]) -> None:
 @dataclass(frozen=True)
 class Turn:
     """One run: how many elements or changes, its seconds, those of the client's processor, and when each request
-    arrived by the server's clock."""
+    arrived by the server's clock. `spent_s` are the seconds of parts in which no request is on its way."""
 
     count: int
     wall_s: float
     cpu_s: float
     arrivals_at_s: list[float]
+    spent_s: Mapping[str, float] = field(default_factory=dict)
 
 
 def _with_emulator(
@@ -153,6 +155,13 @@ def _fetches(account: Account, _: Path) -> Turn:
     return Turn(FETCHED, wall_s, max(cpu_s for _, cpu_s in told), _arrivals(account))
 
 
+_APPLY_PARTS = (
+    Timer("before the first request: the base", runs, "keep_pending", clock=time.perf_counter),
+    Timer("before the first request: the journal", Journal, "start", clock=time.perf_counter),
+    Timer("after the last answer: the base", runs, "remember", clock=time.perf_counter),
+)
+
+
 def _apply(account: Account, folder: Path) -> Turn:
     """A tenth are new, a tenth are deleted where the API can, the others updated."""
     tenth = CHANGED // 10
@@ -173,12 +182,13 @@ def _apply(account: Account, folder: Path) -> Turn:
         planned = sync.plan(folder / "sheet.csv", folder / "map.yaml", client, journal, options)
         assert planned.plan.digest  # a command has shown it before
         _forget(account)
-        began_s, cpu_s = time.perf_counter(), time.process_time()
-        report = sync.apply(planned.plan, client, journal, planned.schema, planned=planned)
-        wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
+        with timed_parts(_APPLY_PARTS) as spent:
+            began_s, cpu_s = time.perf_counter(), time.process_time()
+            report = sync.apply(planned.plan, client, journal, planned.schema, planned=planned)
+            wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
     if any(result.outcome != "done" for result in report.results) or report.unsent:
         raise SystemExit(f"api {account.api}: the apply did not do everything")
-    return Turn(len(planned.plan.changes), wall_s, cpu_s, _arrivals(account))
+    return Turn(len(planned.plan.changes), wall_s, cpu_s, _arrivals(account), spent)
 
 
 def _forget(account: Account) -> None:
@@ -200,6 +210,8 @@ def _told(name: str, turns: list[Turn], results: Results) -> None:
     most = tuple(float(most_in_a_second(turn.arrivals_at_s)) for turn in turns)
     told = f"{name}: most arrivals in a second"
     results.figures.append(Figure("api", count, told, most, "", MOST, RATE_RPS, "", is_limit=True))
+    if turns[-1].spent_s:
+        results.parts += parts_of(name, count, turns[-1].spent_s, turns[-1].wall_s)
 
 
 def main() -> None:

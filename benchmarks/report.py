@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from benchmarks.measure import ANY, LEAST, Figure, Results
+from benchmarks.parts import needed
 
 _HEADS = ("stage", "rows", "against", "ours s", "peer s", "median", "min–max", "target", "met", "clock")
 
@@ -33,20 +34,55 @@ def _line(figure: Figure) -> tuple[str, ...]:
     )
 
 
-def text(figures: Sequence[Figure]) -> str:
-    """The table for a terminal."""
-    table = lines(figures)
-    widths = [max(len(line[place]) for line in table) for place in range(len(_HEADS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table
-    )
+def text(results: Results) -> str:
+    """The tables for a terminal, what misses its target and why, and what was left out."""
+    parts = ["", *_columns(parts_lines(results))] if results.parts else []
+    told = [f"not met: {line}" for line in missed(results)]
+    left_out = [f"left out: {reason}" for reason in results.left_out]
+    return "\n".join([*_columns(lines(results.figures)), *parts, *([""] if told else []), *told, *left_out])
+
+
+def _columns(table: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(line[place]) for line in table) for place in range(len(table[0]))]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in table]
+
+
+def _rows(table: Sequence[tuple[str, ...]]) -> list[str]:
+    head, *rest = table
+    return ["| " + " | ".join(line) + " |" for line in (head, tuple("---" for _ in head), *rest)]
+
+
+def parts_lines(results: Results) -> list[tuple[str, ...]]:
+    """The cells of the table of parts, headings first."""
+    told = [
+        (
+            part.stage,
+            f"{part.rows:,}" if part.rows else "",
+            part.what,
+            f"{part.seconds:.3f}",
+            f"{part.us_per_row:.2f}" if part.rows else "",
+            f"{part.share:.0%}",
+        )
+        for part in results.parts
+    ]
+    return [("stage", "rows", "where its time goes", "s", "µs per row", "share"), *told]
+
+
+def missed(results: Results) -> list[str]:
+    """A line for each figure that misses its target: what it is, and what it would take."""
+    return [
+        f"{figure.stage}{f' {figure.rows:,}' if figure.rows else ''}, {figure.peer}: {figure.judged:.2f} {figure.unit}"
+        f" for {figure.bound} {figure.target:g}: {needed(figure.stage, figure.peer)}"
+        for figure in results.figures
+        if figure.is_met is False
+    ]
 
 
 def markdown(results: Results, facts: Sequence[str]) -> str:
     """The page of documentation."""
-    head, *rest = lines(results.figures)
-    rows = ["| " + " | ".join(line) + " |" for line in (head, tuple("---" for _ in head), *rest)]
     left_out = [f"- {reason}" for reason in results.left_out]
+    not_met = [f"- {line}" for line in missed(results)]
+    parts = _rows(parts_lines(results)) if results.parts else []
     return "\n".join(
         [
             "# Benchmarks",
@@ -58,13 +94,21 @@ def markdown(results: Results, facts: Sequence[str]) -> str:
             "",
             *(f"- {fact}" for fact in facts),
             "",
-            *rows,
+            *_rows(lines(results.figures)),
             "",
+            *(["## What misses its target, and what it would take", "", *not_met, ""] if not_met else []),
+            *(["## Where the time goes", "", *_PARTS_TEXT, "", *parts, ""] if parts else []),
             *(["Left out:", "", *left_out, ""] if left_out else []),
             "![ratios](pictures/benchmarks.svg)",
             "",
         ]
     )
+
+
+_PARTS_TEXT = (
+    "Measured once more with a clock around each part, on its own: the sum of a stage is what that run took. A plan",
+    "and a comparison by CPU time, an apply and a plan of 100 rows by the clock on the wall.",
+)
 
 
 def picture(figures: Iterable[Figure]) -> str:

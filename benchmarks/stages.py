@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from functools import partial
@@ -17,9 +18,11 @@ import python_calamine
 from benchmarks import canned, exporting, peers
 from benchmarks.data import HEADERS, Data, bodies, write_book
 from benchmarks.measure import ANY, CPU, LEAST, MOST, Figure, Results, Timed, has, kept, timed
-from catalogsync import differ, tables
+from benchmarks.parts import Timer, parts_of, timed_parts
+from catalogsync import columnwise, differ, guards, pairing, planning, sync, tables
 from catalogsync.api import v2
 from catalogsync.api.client import Client
+from catalogsync.api.transport import HttpTransport
 from catalogsync.elements import existing_table, wanted_columns
 from catalogsync.mapping import resolve
 from catalogsync.mappingfile import load_mapping
@@ -65,10 +68,39 @@ def plan(data: Data, state: Path, results: Results) -> None:
         results.figures.append(
             Figure("plan", data.rows, f"{name}, faster", took.faster, "×", LEAST, target, CPU, took.ours, took.peer)
         )
+    plan_parts(data, state, results)
+
+
+_FETCH = "threads, pages in order, one table"
+_PLAN_PARTS = (
+    Timer("reading the sheet with its checks", sync, "read_sheet"),
+    Timer("its cells to canonical text", tables, "desired_table"),
+    Timer("threads, pages in order, one table", planning, "fetch_elements"),
+    Timer(
+        "JSON of the pages to objects", HttpTransport, "_body", "threads, pages in order, one table", time.thread_time
+    ),
+    Timer("objects to columns", Client, "_read", "threads, pages in order, one table", time.thread_time),
+    Timer("pairing rows and elements", pairing, "paired"),
+    Timer("comparing, an object per change", differ, "diff"),
+    Timer("alarms", guards, "alarms"),
+)
+
+
+def plan_parts(data: Data, state: Path, results: Results) -> None:
+    """Where the processor time of a plan goes."""
+    with timed_parts(_PLAN_PARTS) as spent:
+        whole_s, _ = kept(partial(canned.planned, data, state))
+    results.parts += parts_of("plan", data.rows, spent, whole_s)
 
 
 def _by(peer: Callable[[Path, Iterable[bytes]], peers.Outcome], data: Data) -> peers.Outcome:
     return peer(data.sheet, bodies(data))
+
+
+_DIFF_PARTS = (
+    Timer("looking up the rows' keys", columnwise, "places_of"),
+    Timer("taking the elements' texts in the order of the rows, comparing", Match, "differs"),
+)
 
 
 def diff(data: Data, state: Path, results: Results) -> None:
@@ -100,6 +132,9 @@ def diff(data: Data, state: Path, results: Results) -> None:
 
     check(peers.outcome_of(ours()), theirs(), "diff")
     took = timed(ours, theirs, results.repeat)
+    with timed_parts(_DIFF_PARTS) as spent:
+        whole_s, _ = kept(ours)
+    results.parts += parts_of("diff", data.rows, spent, whole_s)
     results.figures.append(
         Figure("diff", data.rows, "polars join", took.slower, "×", MOST, 1.1, CPU, took.ours, took.peer)
     )

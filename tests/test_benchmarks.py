@@ -9,6 +9,7 @@ import pytest
 from benchmarks import canned, data, paced, peers
 from benchmarks.__main__ import measured
 from benchmarks.measure import LEAST, MOST, Figure, Results
+from benchmarks.parts import NEEDED, Part, Timer, parts_of, timed_parts
 from benchmarks.report import markdown, picture
 from benchmarks.stages import check
 
@@ -48,6 +49,9 @@ def test_the_stages_run_after_their_results_were_compared(monkeypatch: pytest.Mo
     assert {"plan", "csv", "xlsx", "export"} <= stages
     assert "diff" in stages or results.left_out
     assert all(len(figure.values) == 1 and figure.values[0] > 0 for figure in results.figures)
+    shares = [part.share for part in results.parts if part.stage == "plan"]
+    assert sum(shares) == pytest.approx(1)
+    assert min(shares) >= 0
 
 
 def test_the_pace_is_told_of_one_process_of_two_and_of_an_apply(
@@ -66,6 +70,28 @@ def test_the_pace_is_told_of_one_process_of_two_and_of_an_apply(
     assert all(figure.is_met is not None for figure in results.figures)
 
 
+def test_a_part_is_timed_without_those_inside_it() -> None:
+    now_s = iter([0.0, 1.0, 3.0, 10.0])
+
+    class Pipeline:
+        def outer(self) -> str:
+            return self.inner() + "!"
+
+        def inner(self) -> str:
+            return "done"
+
+    clock = now_s.__next__
+    timers = (Timer("outer", Pipeline, "outer", clock=clock), Timer("inner", Pipeline, "inner", "outer", clock))
+    with timed_parts(timers) as spent:
+        assert Pipeline().outer() == "done!"
+    assert spent == {"outer": 8.0, "inner": 2.0}
+    assert [(part.what, part.seconds, part.share) for part in parts_of("plan", 4, spent, 20)] == [
+        ("outer", 8.0, 0.4),
+        ("inner", 2.0, 0.1),
+        ("the rest", 10.0, 0.5),
+    ]
+
+
 def test_what_differs_is_not_timed() -> None:
     with pytest.raises(SystemExit, match="csv, code: the results differ, nothing was timed"):
         check(["1"], ["01"], "csv, code")
@@ -79,12 +105,16 @@ def test_the_page_and_the_picture_tell_each_figure() -> None:
             Figure("diff", 1000, "a join", (1.2,), "×", MOST, 1.1),
             Figure("startup", 0, "--help, time", (0.1,), "s"),
         ],
+        [Part("plan", 1000, "reading", 0.25, 0.5)],
         ["xlsx: fastexcel is not installed"],
     )
     text = markdown(results, ["Python"])
     assert "| plan | 1,000 | a loop | 1.000 | 8.000 | 8.00 × | 6.00–9.00 | ≥ 7 | yes | CPU |" in text
     assert "| diff | 1,000 | a join |  |  | 1.20 × |  | ≤ 1.1 | no | CPU |" in text
     assert "- xlsx: fastexcel is not installed" in text
+    assert "| plan | 1,000 | reading | 0.250 | 250.00 | 50% |" in text
+    assert f"- diff 1,000, a join: 1.20 × for ≤ 1.1: {NEEDED['diff', '']}" in text
+    assert "- plan" not in text
     drawn = picture(results.figures)
     assert "plan 1,000: a loop" in drawn
     assert "diff 1,000: a join" in drawn
