@@ -84,9 +84,9 @@ NEEDED: Mapping[tuple[str, str], str] = {
     (
         "plan",
         "loop",
-    ): "half of the time makes an object of Python for each value of the catalog and takes it away"
-    " again; a decoder that makes columns at once is needed. pyarrow.json and polars.read_json are none: they take longer to"
-    " decode alone",
+    ): "half of the time makes an object of Python for each value of the catalog, and takes it away again;"
+    " a decoder that makes columns at once is needed. pyarrow.json and polars.read_json are none: to decode alone takes"
+    " them longer",
     ("plan", "pandas"): "as against the loop",
     ("diff", ""): "what is left is taking the elements' texts in the order of the rows, column by column, and an object"
     " per change; texts that lie in views, as those of polars do, are compared without being taken",
