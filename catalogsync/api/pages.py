@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -46,7 +47,7 @@ class One:
     """Reads a field that is one column: `text` is canonical text out of its values, None where they say nothing.
 
     `fast` reads the field of all elements of a page at once, where all have the shape that is usual for it; None where
-    one has not. It may raise TypeError, AttributeError and IndexError then, too.
+    one has not. It may raise TypeError, AttributeError and ValueError then, too.
     """
 
     text: Callable[[Values], str | None]
@@ -71,16 +72,9 @@ class Element(msgspec.Struct, gc=False, kw_only=True):
     entries: Any
 
 
-def are_single(held: Sequence[Values]) -> bool:
-    """Whether each element has exactly one value, or `NOTHING`."""
-    return sum(map(len, held)) == len(held)
-
-
 def fast_texts(held: Sequence[Values]) -> list[str] | None:
-    """Texts, as `clean_text` has them."""
-    if not are_single(held):
-        return None
-    return _cleaned([values[0].value for values in held])
+    """Texts, as `clean_text` has them, where each element has exactly one, or `NOTHING`."""
+    return _cleaned([value.value for (value,) in held])
 
 
 def _cleaned(texts: list[str]) -> list[str]:
@@ -92,9 +86,7 @@ _NUMBERS = re.compile(rf"(?:{CANONICAL})?(?:\n(?:{CANONICAL})?)*")
 
 def fast_numbers(held: Sequence[Values]) -> list[str] | None:
     """Numbers that are sent as canonical text."""
-    if not are_single(held):
-        return None
-    texts = [values[0].value for values in held]
+    texts = [value.value for (value,) in held]
     return texts if _NUMBERS.fullmatch("\n".join(texts)) else None
 
 
@@ -159,18 +151,15 @@ def page_of(
     columns: Sequence[Column],
     *,
     reader_of: Callable[[Field], One | Read],
-    is_linked: Callable[[Any], bool],
+    are_linked: Callable[[Sequence[Any]], list[bool]],
 ) -> Page:
     """The listed elements as columns. A field without a value is absent on the wire and "" here; a checkbox "0"."""
     items = [item for item in listed if not item.is_deleted]
-    held: dict[int, list[Values]] = {
-        column.field.id: [NOTHING] * len(items) for column in columns if column.field is not None
-    }
-    column_of, nowhere = held.get, [NOTHING] * len(items)
+    held: defaultdict[int, list[Values]] = defaultdict(lambda: [NOTHING] * len(items))
     for place, item in enumerate(items):
         entries = item.entries
         for entry in entries if type(entries) is list else (entries or {}).values():
-            column_of(entry.field_id, nowhere)[place] = entry.values
+            held[entry.field_id][place] = entry.values
     texts = {column.key: [""] * len(items) for column in columns}
     if NAME in texts:
         texts[NAME] = _cleaned([item.name or "" for item in items])
@@ -183,7 +172,7 @@ def page_of(
         updated_at=[item.updated_at or 0 for item in items],
         updated_by=[item.updated_by or 0 for item in items],
         values=batch_of(texts),
-        linked=[is_linked(item) for item in items],
+        linked=are_linked(items),
         listed_ids=[item.id for item in listed],
     )
 
@@ -202,7 +191,7 @@ def _read(held: Sequence[Values], reader: One | Read, key: str, texts: dict[str,
 
 def _read_one(held: Sequence[Values], reader: One) -> list[str]:
     if reader.fast is not None:
-        with contextlib.suppress(TypeError, AttributeError, IndexError):
+        with contextlib.suppress(TypeError, AttributeError, ValueError):
             texts = reader.fast(held)
             if texts is not None:
                 return texts

@@ -15,7 +15,7 @@ from catalogsync.api.dialect import Batch, Capabilities, Flow, Page, Reading, Re
 from catalogsync.api.pages import catalog_of, elements_of, page_of
 from catalogsync.api.reading import by_offset
 from catalogsync.api.v2_answers import errors_of, items_of, result_of
-from catalogsync.api.v2_elements import decode_listing, element_of, is_linked
+from catalogsync.api.v2_elements import are_linked, decode_listing, element_of
 from catalogsync.api.v2_values import reader_of, write_values
 from catalogsync.api.wire import entries_of, is_number, mapping_of, object_of
 from catalogsync.model import NAME, Add, Catalog, Change, Column, Delete, Field, Result, Schema, Update
@@ -154,7 +154,7 @@ class V2:
             elements_of(response, lambda: items_of(response), element_of),
             columns,
             reader_of=lambda field: reader_of(field, timezone),
-            is_linked=is_linked,
+            are_linked=are_linked,
         )
 
     def write_requests(self, counts: Mapping[str, int], batch_size: int) -> int:

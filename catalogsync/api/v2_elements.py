@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -51,8 +51,10 @@ def _values(values: Any) -> Any:
     return [values] if isinstance(values, dict) and "value" in values else entries_of(values)
 
 
-def is_linked(element: _Element) -> bool:
-    """Whether an element hangs on leads or customers; not on the page, but read by clients (notes 1.4)."""
-    if not element.leads and not element.customers:
-        return False
+def are_linked(elements: Sequence[_Element]) -> list[bool]:
+    """Which elements hang on leads or customers; not on the page, but read by clients (notes 1.4)."""
+    return [bool(element.leads or element.customers) and _is_linked(element) for element in elements]
+
+
+def _is_linked(element: _Element) -> bool:
     return any(entries_of(mapping_of(kind).get("id")) for kind in (element.leads, element.customers))

@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from catalogsync import fields
-from catalogsync.api.pages import NO_OPTION, One, Read, Values, are_single, fast_numbers, fast_texts, plain
+from catalogsync.api.pages import NO_OPTION, One, Read, Values, fast_numbers, fast_texts, plain
 from catalogsync.api.v2_elements import V2Value
 from catalogsync.api.wire import as_text, is_number, mapping_of
 from catalogsync.celltext import clean_text
@@ -107,11 +107,11 @@ class _Known(dict[Any, str]):
 
     def of_values(self, held: Sequence[Values]) -> list[str] | None:
         """What lone values are read as."""
-        return [self[values[0].value] for values in held] if are_single(held) else None
+        return [self[value.value] for (value,) in held]
 
     def of_enums(self, held: Sequence[Values]) -> list[str] | None:
         """What lone options are read as, by their ids."""
-        return [self[values[0].enum] for values in held] if are_single(held) else None
+        return [self[value.enum] for (value,) in held]
 
     def of_sets(self, held: Sequence[Values]) -> list[str] | None:
         """What several options are read as, by their ids."""
@@ -123,9 +123,7 @@ _DATES = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2})?(?:\n(?:[0-9]{4}-[0-9]{2}-[
 
 def _fast_dates(held: Sequence[Values]) -> list[str] | None:
     """Dates as v2 sends them, with a time that says nothing."""
-    if not are_single(held):
-        return None
-    texts = [values[0].value[:10] for values in held]
+    texts = [value.value[:10] for (value,) in held]
     return texts if _DATES.fullmatch("\n".join(texts)) else None
 
 

@@ -127,7 +127,7 @@ class V4:
             elements_of(response, lambda: embedded(response, "elements"), element_of),
             columns,
             reader_of=lambda field: reader_of(field, timezone),
-            is_linked=lambda _: False,  # v4 does not show it
+            are_linked=lambda items: [False] * len(items),  # v4 does not show it
         )
 
     # --- writing ---
