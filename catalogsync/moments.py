@@ -73,14 +73,16 @@ def parse_date_time(text: str, column: Column) -> str:
             raise CellError(what, "write the offset too, as in 2024-10-27 03:30:00+03:00")
         moment = moment.replace(tzinfo=zone)
     unix_s = math.floor(moment.timestamp())
-    if _local(unix_s, zone) is None:
+    if local_moment(unix_s, zone) is None:
         raise CellError(f"{quoted(text)} is outside the years 1 to 9999 in {column.timezone}")
     return str(unix_s)
 
 
 def is_second_time(canonical: str, timezone: str) -> bool:
     """Whether a moment is in the second of an hour that the clocks of a zone repeat: local time means the first."""
-    local = _local(int(canonical), ZoneInfo(timezone or "UTC")) if re.fullmatch("-?[0-9]{1,15}", canonical) else None
+    local = (
+        local_moment(int(canonical), ZoneInfo(timezone or "UTC")) if re.fullmatch("-?[0-9]{1,15}", canonical) else None
+    )
     return local is not None and local.fold == 1
 
 
@@ -89,7 +91,7 @@ def _is_skipped_or_repeated(naive: datetime, zone: ZoneInfo) -> bool:
     return first != second
 
 
-def _local(unix_s: int, zone: ZoneInfo) -> datetime | None:
+def local_moment(unix_s: int, zone: ZoneInfo) -> datetime | None:
     """A moment on the clocks of a zone; None outside the years that a calendar holds."""
     try:
         return datetime.fromtimestamp(unix_s, zone)
@@ -99,7 +101,7 @@ def _local(unix_s: int, zone: ZoneInfo) -> datetime | None:
 
 def show_date_time(unix_s: int, zone: ZoneInfo) -> str:
     """Local time; with its offset where clocks show the same time twice."""
-    local = _local(unix_s, zone)
+    local = local_moment(unix_s, zone)
     if local is None:
         return str(unix_s)
     naive = local.replace(tzinfo=None, fold=0)

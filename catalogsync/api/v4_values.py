@@ -18,6 +18,7 @@ from catalogsync.api.v4_elements import V4Value
 from catalogsync.api.wire import as_text, is_number, mapping_of
 from catalogsync.celltext import clean_text
 from catalogsync.model import Field
+from catalogsync.moments import local_moment
 from catalogsync.numbertext import canonical_number
 
 ITEM_KEYS = frozenset(
@@ -110,15 +111,15 @@ def _unix_s(entry: Any) -> int | None:
         return int(value)
     try:
         return int(datetime.fromisoformat(str(value)).timestamp())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
 def _read_date(entry: Any, timezone: str) -> str:
+    """The day; what is none, as it stands: one element of a page must not make it unreadable."""
     unix_s = _unix_s(entry)
-    if unix_s is None:
-        return as_text(_value(entry))
-    return datetime.fromtimestamp(unix_s, ZoneInfo(timezone or "UTC")).date().isoformat()
+    local = None if unix_s is None else local_moment(unix_s, ZoneInfo(timezone or "UTC"))
+    return as_text(_value(entry)) if local is None else local.date().isoformat()
 
 
 def _read_date_time(entry: Any, timezone: str) -> str:

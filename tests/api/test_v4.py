@@ -123,6 +123,16 @@ def test_every_field_type_is_written_and_read_in_its_shape(
     assert page.values.to_pydict() == {key: [text] for key, text in canonical.items()}
 
 
+@pytest.mark.parametrize("key", ["6", "7", "12"])
+@pytest.mark.parametrize("value", [10**15, -(10**15), 10**400, str(10**15), "0000-00-00", "31.12.9999"])
+def test_a_day_that_no_calendar_has_is_text_and_its_page_is_read(key: str, value: Any) -> None:
+    custom = [{"field_id": int(key), "values": [{"value": value}]}]
+    items = [element(custom_fields_values=custom), element(id=91002, name="Another")]
+    page = read_page(V, page_of(*items).json, [column("name"), column(key)], "Europe/Riga")
+    assert page.values.column("name").to_pylist() == ["Oak board 20 mm", "Another"]
+    assert page.values.column(key).to_pylist() == [str(value), ""]
+
+
 @pytest.mark.parametrize("custom", [None, []])
 def test_an_element_without_values_is_empty_and_unticked(custom: Any) -> None:
     page = read_page(
