@@ -78,6 +78,16 @@ def parse_date_time(text: str, column: Column) -> str:
     return str(unix_s)
 
 
+def is_on_a_calendar(type_: str, canonical: str) -> bool:
+    """Whether a field's canonical text can be written as a day or a moment; of other types, and of no text, it can."""
+    if type_ in {"date", "birthday"}:
+        return not canonical or as_date(canonical) is not None
+    if type_ == "date_time" and canonical:
+        is_number = re.fullmatch("-?[0-9]{1,15}", canonical)
+        return bool(is_number) and local_moment(int(canonical), ZoneInfo("UTC")) is not None
+    return True
+
+
 def is_second_time(canonical: str, timezone: str) -> bool:
     """Whether a moment is in the second of an hour that the clocks of a zone repeat: local time means the first."""
     local = (

@@ -23,6 +23,7 @@ from catalogsync.forecasting import forecast_of
 from catalogsync.journal import Operation, OptionsOperation, Run
 from catalogsync.keys import key_text
 from catalogsync.model import FACTS, NAME, Add, Change, Column, Delete, Schema, Update
+from catalogsync.moments import is_on_a_calendar
 from catalogsync.plan import Plan, Shown, counts_of
 from catalogsync.readback import kind_of_difference, written_by
 from catalogsync.settling import holders_of
@@ -218,6 +219,7 @@ def _restored(done: Sequence[Operation], now: _Now) -> Iterator[Update]:
 def _goes_back(change: Update, wrote: Mapping[str, str], now: _Now) -> Iterator[tuple[str, str]]:
     """The fields that go back, with what they held before the run; the others are told."""
     where = key_text(change.key)
+    types = {column.key: column.type for column in now.columns}
     for key, before in change.before.items():
         if key not in now.held.columns:
             now.lost.append(Problem(where, f"the field {now.title(key)} is gone, it held {now.words(key, before)}"))
@@ -230,6 +232,8 @@ def _goes_back(change: Update, wrote: Mapping[str, str], now: _Now) -> Iterator[
             now.left_alone.append(Problem(where, f"{now.title(key)}: {what}"))
         elif _gone_options(key, before, now.schema):
             now.lost.append(Problem(where, f"{now.title(key)}: the option {now.words(key, before)} is gone"))
+        elif not is_on_a_calendar(types[key], before):
+            now.lost.append(Problem(where, _cannot_come_back(now, key, types[key], before)))
         else:
             yield key, before
 
@@ -292,11 +296,16 @@ def _comes_back(where: str, image: Mapping[str, str], plan: Plan, now: _Now) -> 
             kept = ",".join(id_ for id_ in text.split(",") if id_ not in gone)
             if kept:
                 yield key, kept
-        elif key == NAME or key in plan.columns or _can_be_written(types[key]):
+        elif key == NAME or (
+            (key in plan.columns or _can_be_written(types[key])) and is_on_a_calendar(types[key], text)
+        ):
             yield key, text
         else:
-            what = f"{now.title(key)}: a value of type {types[key]} cannot be written again: {now.words(key, text)}"
-            now.lost.append(Problem(where, what))
+            now.lost.append(Problem(where, _cannot_come_back(now, key, types[key], text)))
+
+
+def _cannot_come_back(now: _Now, key: str, type_: str, text: str) -> str:
+    return f"{now.title(key)}: a value of type {type_} cannot be written again: {now.words(key, text)}"
 
 
 def _can_be_written(type_: str) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from catalogsync import runs, sync
+from catalogsync import runs, sync, undoing
 from catalogsync.api.auth import APIS
+from catalogsync.elements import all_columns
 from catalogsync.emulator.faults import Fault
 from catalogsync.errors import Problem
 from catalogsync.model import Delete, Update
@@ -351,6 +352,31 @@ def test_values_that_cannot_be_written_again_are_told_and_the_others_come_back(a
         "the field 110 is gone, it held “x”",
     ]
     assert by_code(account)["1"] == {"101": "1", "name": "Product 1", "102": "1", "104": "42"}
+
+
+@pytest.mark.parametrize("kind", ["update", "delete"])
+def test_a_moment_that_no_calendar_has_is_told_and_stays_away(account: World, kind: str) -> None:
+    """The API has no bounds for what it holds; no request can be made of such a value."""
+    far = str(10**15)
+    imports(account, row("1", price="1", loaded="2026-01-01 10:00:00"), row("2"))
+    changed = [row("2")] if kind == "delete" else [row("1", price="2", loaded="2026-01-02 10:00:00"), row("2")]
+    run = account.journal.run(imports(account, *changed).run_id)
+    assert run is not None
+    [operation] = account.journal.operations(run.id)
+    key = next(column.key for column in all_columns(account.schema()) if column.type == "date_time")
+    if isinstance(operation.change, Update):
+        change = dataclasses.replace(operation.change, before={**operation.change.before, key: far})
+        operation = dataclasses.replace(operation, change=change)
+    else:
+        operation = dataclasses.replace(operation, image={**(operation.image or {}), key: far})
+
+    taken = undoing.taken_back(run, [operation], account.schema(), account.client, element_count=2)
+
+    told = f"loaded: a value of type date_time cannot be written again: “{far}”"
+    assert taken.lost == (Problem("1", told),)
+    [undo] = taken.plan.changes
+    assert key not in written_by(undo)
+    assert written_by(undo)["102"] == "1"
 
 
 # --- what was not done ---------------------------------------------------------------------------------------

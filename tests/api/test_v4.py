@@ -124,7 +124,9 @@ def test_every_field_type_is_written_and_read_in_its_shape(
 
 
 @pytest.mark.parametrize("key", ["6", "7", "12"])
-@pytest.mark.parametrize("value", [10**15, -(10**15), 10**400, str(10**15), "0000-00-00", "31.12.9999"])
+@pytest.mark.parametrize(
+    "value", [10**15, -(10**15), 10**400, str(10**15), "0000-00-00", "31.12.9999"], ids=lambda value: str(value)[:12]
+)
 def test_a_day_that_no_calendar_has_is_text_and_its_page_is_read(key: str, value: Any) -> None:
     custom = [{"field_id": int(key), "values": [{"value": value}]}]
     items = [element(custom_fields_values=custom), element(id=91002, name="Another")]
