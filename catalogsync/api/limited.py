@@ -18,6 +18,9 @@ from catalogsync.state import state_folder
 LATE_S = 0.03
 """A turn this long past is given back: eight requests at the pace of 7 span 1.06 s, less the delay of the first."""
 
+SOON_S = 0.005
+"""What goes out within this time of its turn went out at its turn."""
+
 FAR_S = 60.0
 """Turns are not taken this far ahead; a later one in the file was written before the clock was set back."""
 
@@ -70,7 +73,10 @@ class RateLimited:
             wait_s = max(0.0, turn_at - self._clock())
             self._budget.check(wait_s)
             self._sleep(wait_s)
-            if self._clock() - turn_at < LATE_S:
+            sent_at = self._clock()
+            if sent_at - turn_at < LATE_S:
+                if sent_at - turn_at > SOON_S:
+                    self._move(id_, sent_at)
                 return self._inner.send(request)
             self._give_back(id_)
 
@@ -93,6 +99,11 @@ class RateLimited:
             assert id_ is not None
             self._turns.execute("DELETE FROM taken WHERE id <= ?", (id_ - KEPT,))
         return id_, turn_at
+
+    def _move(self, id_: int, sent_at: float) -> None:
+        """Those that come a group later count from when this one went out."""
+        with self._lock, self._turns:
+            self._turns.execute("UPDATE taken SET turn_at = ? WHERE id = ?", (sent_at, id_))
 
     def _give_back(self, id_: int) -> None:
         with self._lock, self._turns:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from catalogsync.api.auth import Account
 from catalogsync.api.client import connect
 from catalogsync.api.dialect import Request, Response
-from catalogsync.api.limited import KEPT, LATE_S, RateLimited
+from catalogsync.api.limited import KEPT, LATE_S, SOON_S, RateLimited
 from catalogsync.api.transport import Retrying
 from catalogsync.emulator.server import Emulator
 from catalogsync.errors import Temporary
@@ -221,6 +221,30 @@ def test_no_second_ever_sees_more_than_the_ceiling(asks: list[tuple[float, float
             limited.close()
     used.sort()
     assert max((bisect_left(used, at + 1) - place for place, at in enumerate(used)), default=0) <= rps
+
+
+@given(st.lists(st.tuples(WHOLE, st.sampled_from([0.0, SOON_S, 0.012, LATE_S - 0.001, 0.05])), min_size=8, max_size=40))
+def test_those_that_come_a_group_later_count_from_when_a_request_really_went_out(
+    asks: list[tuple[float, float]],
+) -> None:
+    """So that what is on its way for longer than another has the whole of the margin."""
+    clock = Clock(1000.0)
+    inner = Answers(clock)
+    late = iter(late_s for _, late_s in asks)
+    with tempfile.TemporaryDirectory() as name:
+        limited = RateLimited(
+            inner,
+            turns_file=Path(name) / "turns",
+            pace=SEVEN,
+            clock=clock,
+            sleep=lambda seconds: clock.sleep(seconds + next(late, 0.0)),
+        )
+        for later_s, _ in asks:
+            clock.now_s += later_s
+            limited.send(READ)
+        limited.close()
+    spans = [later - earlier for earlier, later in zip(inner.sent_at, inner.sent_at[7:], strict=False)]
+    assert min(spans, default=SEVEN.span_s) >= SEVEN.span_s - SOON_S - 0.002  # times are rounded
 
 
 def test_a_connected_client_paces_its_repetitions_too(
