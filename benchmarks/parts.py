@@ -90,8 +90,8 @@ NEEDED: Mapping[tuple[str, str], str] = {
     ("plan", "pandas"): "as against the loop",
     ("diff", ""): "what is left is taking the elements' texts in the order of the rows, column by column, and an object"
     " per change; texts that lie in views, as those of polars do, are compared without being taken",
-    ("csv", ""): "each cell is looked at a second time: quotes, blanks, line breaks, what cannot be decoded; a parser"
-    " that tells of these while it parses is needed",
+    ("csv", ""): "the file is read into memory, and looked at a second time for quotes, blanks, line breaks and what"
+    " cannot be decoded; a parser that tells of these while it parses is needed",
     ("xlsx", ""): "cells come as one list of rows; making columns of them and finding the names of cells for the limits"
     " take a fifth each. A reader that hands out cells as a stream is needed",
     ("export", ""): "a writer that takes columns is needed",
