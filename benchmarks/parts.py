@@ -81,10 +81,7 @@ def parts_of(stage: str, rows: int, spent: Mapping[str, float], whole_s: float) 
 
 
 NEEDED: Mapping[tuple[str, str], str] = {
-    (
-        "plan",
-        "loop",
-    ): "half of the time makes an object of Python for each value of the catalog, and takes it away again;"
+    ("plan", "loop"): "half of the time makes an object of Python for each value of the catalog, and takes it away;"
     " a decoder that makes columns at once is needed. pyarrow.json and polars.read_json are none: to decode alone takes"
     " them longer",
     ("plan", "pandas"): "as against the loop",
@@ -98,7 +95,10 @@ NEEDED: Mapping[tuple[str, str], str] = {
     ("memory", ""): "what does not grow with the rows counts too: libraries that load at their first use, and the pages"
     " that are on their way",
     ("growth", ""): "columns that no longer fit the processor's cache are taken in another order than they lie in",
-    ("startup", ""): "loading pandas alone takes two fifths of it; a plan without pandas would be another program",
+    (
+        "startup",
+        "",
+    ): "loading pandas alone takes a quarter to two fifths of it; a plan without pandas would be another program",
     ("api", "wall"): "the last turn, its answer, and the journal before the first and after the last request are no"
     " turns: with more requests they count less",
     ("api", "share"): "a request costs some 10 ms: the HTTP library, the page of 250 or 500 elements, in an apply the"

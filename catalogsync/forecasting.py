@@ -21,6 +21,7 @@ from catalogsync.api.dialect import Page, Since
 from catalogsync.api.pages import batch_of
 from catalogsync.costs import batch_cost
 from catalogsync.model import Add, Delete, Schema, Update
+from catalogsync.pace import Pace
 from catalogsync.plan import Forecast, Plan
 from catalogsync.writer import IN_FLIGHT
 
@@ -44,10 +45,15 @@ def forecast_of(
     size = min(plan.batch_size, client.capabilities.max_batch)
     costs = [batch_cost(part, plan, client, recheck=recheck) for part in client.parts(plan.changes, size)]
     rest = sum(map(sum, costs))
-    latency_s, pace = client.budget.latency_s, client.budget.pace
+    seconds = seconds_of(head, rest, min(IN_FLIGHT, len(costs)), client.budget.latency_s, client.budget.pace)
+    return Forecast(head + rest, round(seconds, 2))
+
+
+def seconds_of(head: int, rest: int, beside: int, latency_s: float, pace: Pace | None) -> float:
+    """How long `head` requests one by one and then `rest` of them take, of which so many are `beside` one another."""
     all_turns_s, rest_turns_s = (pace.turns_s(head + rest), pace.turns_s(rest)) if pace else (0.0, 0.0)
-    beside_s = max(rest_turns_s, (rest - 1) * latency_s / min(IN_FLIGHT, len(costs)))
-    return Forecast(head + rest, round(max(all_turns_s, head * latency_s + beside_s) + latency_s, 2))
+    beside_s = max(rest_turns_s, (rest - 1) * latency_s / beside)
+    return max(all_turns_s, head * latency_s + beside_s) + latency_s
 
 
 def read_floor(count: int, schema: Schema, client: Client) -> int:

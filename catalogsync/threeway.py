@@ -307,7 +307,6 @@ def written(
                 row = {name: change.values.get(name, "") for name in sent}
             case Update():
                 sent, row = change.after, dict(change.after)
-                place = place if change.row else None
         if place is not None:
             row = {name: said[name][place] for name in sent if name in said}
         read_back = stored.get(id_, {})

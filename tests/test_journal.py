@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from catalogsync.api.v2 import V2
 from catalogsync.emulator.server import Emulator
 from catalogsync.errors import UserError
 from catalogsync.journal import Journal, Operation, Run
-from catalogsync.model import Add, Ceiling, Delete, Result, Stored, Update
+from catalogsync.model import Add, AddOptions, Ceiling, Delete, Result, Stored, Update
 from catalogsync.plan import Plan, Shown
 from tests.api.helpers import CATALOG_ID, NOW, SCHEMA, TOKEN, Clock, made_plan, posts, seed
 
@@ -223,6 +224,20 @@ def test_a_transaction_that_fails_leaves_nothing_behind(journal: Journal) -> Non
         journal.start(twice)
     assert journal.runs() == []
     assert journal.start(PLAN) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("runs", "state"), ("batches", "state"), ("operations", "outcome"), ("options", "outcome")]
+)
+def test_a_state_that_there_is_not_is_refused_by_the_file(
+    journal: Journal, tmp_path: Path, table: str, column: str
+) -> None:
+    run_id = journal.start(replace(PLAN, options=(AddOptions(4400064, ("Blue",)),)))
+    journal.sending(run_id, FIRST)
+    with closing(sqlite3.connect(tmp_path / "state" / "journal.sqlite")) as connection:
+        for word in ("", "lost"):
+            with pytest.raises(sqlite3.IntegrityError, match="CHECK constraint"):
+                connection.execute(f"UPDATE {table} SET {column} = ?", (word,))
 
 
 def test_what_a_sheet_was_like_is_kept_per_account_catalog_and_mapping(journal: Journal) -> None:

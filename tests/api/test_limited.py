@@ -49,6 +49,13 @@ def limited_by(tmp_path: Path, inner: Answers, pace: Pace = SEVEN) -> RateLimite
     return RateLimited(inner, turns_file=tmp_path / "turns", pace=pace, clock=inner.clock, sleep=inner.clock.sleep)
 
 
+def all_sent(limited: RateLimited, count: int) -> None:
+    """Send so many requests one after the other."""
+    for _ in range(count):
+        limited.send(READ)
+    limited.close()
+
+
 def times(count: int, began_at: float = 1000.0) -> list[float]:
     """When so many requests go out one after the other, as the first of them begins."""
     return [round(began_at + turn // 7 * 7 / 6.6 + turn % 7 * 0.5 / 6.6, 3) for turn in range(count)]
@@ -57,9 +64,7 @@ def times(count: int, began_at: float = 1000.0) -> list[float]:
 def test_seven_may_come_at_twice_the_pace_and_then_the_pace_is_kept(tmp_path: Path) -> None:
     inner = Answers(Clock(1000.0))
     limited = limited_by(tmp_path, inner)
-    for _ in range(23):
-        limited.send(READ)
-    limited.close()
+    all_sent(limited, 23)
     assert inner.sent_at == times(23)
     assert SEVEN.turns_s(23) == pytest.approx(inner.sent_at[-1] - 1000, abs=0.001)
 
@@ -70,9 +75,7 @@ def test_idle_time_is_not_saved_up_for_more_than_seven(tmp_path: Path) -> None:
     limited = limited_by(tmp_path, inner)
     limited.send(READ)
     clock.now_s = 1100.0
-    for _ in range(8):
-        limited.send(READ)
-    limited.close()
+    all_sent(limited, 8)
     assert inner.sent_at == [1000.0, *times(8, 1100.0)]
 
 
@@ -124,9 +127,7 @@ def test_a_turn_that_the_machine_overslept_is_given_back(tmp_path: Path) -> None
         clock.sleep(seconds + next(late, 0.0))
 
     limited = RateLimited(inner, turns_file=tmp_path / "turns", pace=SEVEN, clock=clock, sleep=sleep)
-    for _ in range(9):
-        limited.send(READ)
-    limited.close()
+    all_sent(limited, 9)
     woke = round(1000 + 0.5 / 6.6 + 0.1, 3)
     assert inner.sent_at[:2] == [1000.0, woke]
     assert inner.sent_at[7:] == [times(8)[7], pytest.approx(woke + 7 / 6.6, abs=0.001)]
@@ -138,9 +139,7 @@ def test_a_clock_that_was_set_back_does_not_stop_everything(tmp_path: Path) -> N
     limited = limited_by(tmp_path, inner)
     limited.send(READ)
     clock.now_s = 1000.0
-    for _ in range(8):
-        limited.send(READ)
-    limited.close()
+    all_sent(limited, 8)
     assert inner.sent_at == [1_000_000.0, *times(8)]
 
 
@@ -186,9 +185,7 @@ def test_threads_of_one_limiter_share_the_turns(tmp_path: Path) -> None:
 def test_only_the_last_turns_are_kept(tmp_path: Path) -> None:
     inner = Answers(Clock(1000.0))
     limited = limited_by(tmp_path, inner)
-    for _ in range(KEPT + 5):
-        limited.send(READ)
-    limited.close()
+    all_sent(limited, KEPT + 5)
     with closing(sqlite3.connect(tmp_path / "turns")) as connection:
         assert connection.execute("SELECT count(*) FROM taken").fetchone() == (KEPT,)
 

@@ -19,6 +19,7 @@ from catalogsync.api.metered import Metered
 from catalogsync.api.transport import HttpTransport, Retrying
 from catalogsync.budget import Budget
 from catalogsync.emulator.knobs import Knobs
+from catalogsync.forecasting import seconds_of
 from catalogsync.pace import Pace
 from catalogsync.writer import WriteOptions
 from tests.api.helpers import Clock
@@ -222,6 +223,24 @@ def test_what_plan_prints_as_json_can_be_applied(prepared: Any) -> None:
 def _no_waits() -> Iterator[None]:
     with stamina.set_testing(True, attempts=7, cap=True):
         yield
+
+
+@pytest.mark.parametrize(
+    ("head", "rest", "latency_s", "pace", "seconds"),
+    [
+        (0, 1, 0.0, Pace(7), 0.0),
+        (0, 8, 0.0, Pace(7), 7 / 6.6),  # the eighth turn begins another group
+        (7, 8, 0.0, Pace(7), 14 / 6.6),  # what comes one by one takes turns as well
+        (10, 1, 1.0, Pace(7), 11.0),  # answers one by one, slower than the pace
+        (10, 8, 1.0, Pace(7), 10 + 7 / 4 + 1),  # answers four at a time, slower than the pace
+        (10, 71, 0.2, Pace(7), 10 * 0.2 + 70 / 6.6 + 0.2),  # answers first, then the pace
+        (2, 5, 0.3, None, 2 * 0.3 + 4 * 0.3 / 4 + 0.3),
+    ],
+)
+def test_the_time_is_that_of_the_turns_or_of_the_answers_whichever_is_longer(
+    head: int, rest: int, latency_s: float, pace: Pace | None, seconds: float
+) -> None:
+    assert seconds_of(head, rest, 4, latency_s, pace) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("api", ["v2", "v4"])
