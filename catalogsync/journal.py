@@ -13,63 +13,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from catalogsync.api.dialect import Batch, Request
-from catalogsync.errors import UserError
+from catalogsync.journalfile import JournalFile
 from catalogsync.model import AddedOptions, AddOptions, Change, Result, Stored
 from catalogsync.plan import Plan, change_of, change_record, from_json, kind_of, to_json
-
-
-def _one_of(column: str, *words: str) -> str:
-    """A check of a column. With IN it takes as long as all the rest of storing a row: a set is made each time."""
-    return f"CHECK ({' OR '.join(f'{column} = {word!r}' for word in words)})"
-
-
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS runs (
-    id INTEGER PRIMARY KEY, account_id INTEGER NOT NULL, catalog_id INTEGER NOT NULL, mapping TEXT NOT NULL,
-    source TEXT NOT NULL, digest TEXT NOT NULL, header TEXT NOT NULL, undoes INTEGER,
-    started_at INTEGER NOT NULL, ended_at INTEGER,
-    state TEXT NOT NULL {_one_of("state", "running", "done", "stopped", "superseded")},
-    message TEXT NOT NULL DEFAULT ''
-);
-CREATE TABLE IF NOT EXISTS batches (
-    run_id INTEGER NOT NULL REFERENCES runs, number INTEGER NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL,
-    body TEXT NOT NULL, sent_at INTEGER NOT NULL, answered_at INTEGER,
-    state TEXT NOT NULL {_one_of("state", "sent", "answered", "refused", "not sent", "in doubt")},
-    message TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, number)
-);
-CREATE TABLE IF NOT EXISTS operations (
-    run_id INTEGER NOT NULL REFERENCES runs, op INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
-    change TEXT NOT NULL, image TEXT, element_id INTEGER, stored TEXT, updated_at INTEGER, batch INTEGER,
-    outcome TEXT NOT NULL {_one_of("outcome", "planned", "sent", "done", "failed", "conflict", "unknown")},
-    message TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, op)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS options (
-    run_id INTEGER NOT NULL REFERENCES runs, field_id INTEGER NOT NULL, captions TEXT NOT NULL, body TEXT,
-    sent_at INTEGER, outcome TEXT NOT NULL {_one_of("outcome", "planned", "sent", "done", "failed")}, ids TEXT,
-    adopted TEXT, message TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, field_id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS catalogs (
-    account_id INTEGER NOT NULL, catalog_id INTEGER NOT NULL, element_count INTEGER NOT NULL,
-    PRIMARY KEY (account_id, catalog_id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS sheets (
-    account_id INTEGER NOT NULL, catalog_id INTEGER NOT NULL, mapping TEXT NOT NULL,
-    sheet_rows INTEGER NOT NULL, matched INTEGER NOT NULL, PRIMARY KEY (account_id, catalog_id, mapping)
-) WITHOUT ROWID;
-"""
-
-VERSION = 2
-"""Of the tables, kept in the file."""
 
 KEEP_S = 180 * 86_400
 KEEP_RUNS = 1_000
@@ -130,58 +84,8 @@ class Run:
     digest: str = ""
 
 
-class Journal:
+class Journal(JournalFile):
     """The journal of one state folder. Safe to open from several processes and threads."""
-
-    def __init__(self, file: Path, *, clock: Callable[[], float] = time.time) -> None:
-        self._file = file
-        self._clock = clock
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            raise UserError(f"{file} cannot be used as the journal ({error})") from None
-
-    def _prepare(self) -> None:
-        """Make the tables in a new file. Raises UserError where it is of another version, and leaves it as it is."""
-        with self._transaction() as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            is_new = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if version != VERSION and not is_new:
-                words = f"{self._file} was written by another version of this program"
-                raise UserError(f"{words}; move it away to begin anew")
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={VERSION}")
-        with closing(self._connect()) as connection:
-            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                connection.execute("PRAGMA journal_mode=WAL")
-
-    @property
-    def folder(self) -> Path:
-        """The state folder that the journal lies in."""
-        return self._file.parent
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._file, timeout=30, isolation_level=None)
-        connection.execute("PRAGMA synchronous=FULL")
-        return connection
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with closing(self._connect()) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                if connection.in_transaction:  # a full disk has ended it already
-                    connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
-
-    def now_at(self) -> int:
-        """The time that the journal records, in Unix seconds."""
-        return int(self._clock())
 
     # --- a run as it goes ---
 
@@ -190,7 +94,7 @@ class Journal:
 
         Old runs that came to their end are forgotten now and then (`KEEP_S`, `KEEP_RUNS`, `KEEP_OPERATIONS`).
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "UPDATE runs SET state = 'superseded' WHERE state = 'stopped'"
                 " AND account_id = ? AND catalog_id = ? AND mapping = ?",
@@ -246,7 +150,7 @@ class Journal:
 
     def options_sending(self, run_id: int, field_id: int, request: Request) -> None:
         """Record that new options of a field are about to go out."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "UPDATE options SET outcome = 'sent', sent_at = ?, body = ? WHERE run_id = ? AND field_id = ?",
                 (self.now_at(), _body(request), run_id, field_id),
@@ -254,7 +158,7 @@ class Journal:
 
     def options_ended(self, run_id: int, field_id: int, outcome: str, message: str) -> None:
         """Record that new options of a field are ``planned`` still, ``sent`` with their answer lost, or ``failed``."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "UPDATE options SET outcome = ?, message = ? WHERE run_id = ? AND field_id = ?",
                 (outcome, message, run_id, field_id),
@@ -262,7 +166,7 @@ class Journal:
 
     def options_added(self, run_id: int, added: AddedOptions, plan: Plan, changes: Iterable[Change]) -> None:
         """Record that the new options of a field are there; `plan` and those `changes` of it have their ids now."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "UPDATE options SET outcome = 'done', ids = ?, adopted = ?, message = ''"
                 " WHERE run_id = ? AND field_id = ?",
@@ -276,7 +180,7 @@ class Journal:
 
     def options(self, run_id: int) -> list[OptionsOperation]:
         """The new options of a run, by field."""
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             connection.row_factory = sqlite3.Row
             rows = connection.execute("SELECT * FROM options WHERE run_id = ? ORDER BY field_id", (run_id,))
             return [_options_operation(row) for row in rows]
@@ -284,7 +188,7 @@ class Journal:
     def sending(self, run_id: int, batch: Batch, images: Mapping[int, Mapping[str, str]] | None = None) -> None:
         """Record a request that is about to go out. `images` holds by operation what is about to be deleted."""
         request = batch.request
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "INSERT INTO batches (run_id, number, method, path, body, sent_at, state)"
                 " VALUES (?, ?, ?, ?, ?, ?, 'sent')",
@@ -298,7 +202,7 @@ class Journal:
 
     def answered(self, run_id: int, batch: Batch, state: str, results: Iterable[Result], message: str = "") -> None:
         """Record what came of a request: ``answered``, ``refused`` or ``in doubt``, and each outcome that is known."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "UPDATE batches SET answered_at = ?, state = ?, message = ? WHERE run_id = ? AND number = ?",
                 (self.now_at(), state, message, run_id, batch.number),
@@ -307,7 +211,7 @@ class Journal:
 
     def not_sent(self, run_id: int, batch: Batch, message: str) -> None:
         """Record that a request was certainly not processed: its operations are planned still."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "UPDATE batches SET answered_at = ?, state = 'not sent', message = ? WHERE run_id = ? AND number = ?",
                 (self.now_at(), message, run_id, batch.number),
@@ -316,13 +220,13 @@ class Journal:
 
     def found(self, run_id: int, results: Iterable[Result], absent: Iterable[Change] = ()) -> None:
         """Record what a look at the catalog said: outcomes, and operations that are to be sent (again)."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             self._record(connection, run_id, results)
             self._plan_again(connection, run_id, absent)
 
     def read_back(self, run_id: int, stored: Mapping[int, Stored]) -> None:
         """Record by operation what the catalog holds after it."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.executemany(
                 "UPDATE operations SET stored = ?, updated_at = ? WHERE run_id = ? AND op = ?",
                 ((_text(dict(each.values)), each.updated_at, run_id, op) for op, each in stored.items()),
@@ -345,7 +249,7 @@ class Journal:
 
     def finish(self, run_id: int, state: str, message: str = "") -> None:
         """Record the end of a run: ``done``, or ``stopped`` before its end."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "UPDATE runs SET ended_at = ?, state = ?, message = ? WHERE id = ?",
                 (self.now_at(), state, message, run_id),
@@ -355,7 +259,7 @@ class Journal:
 
     def runs(self) -> list[dict[str, Any]]:
         """All runs, the newest first, with the number of operations by kind and outcome."""
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             connection.row_factory = sqlite3.Row
             columns = (
                 "id, account_id, catalog_id, mapping, source, digest, undoes, started_at, ended_at, state, message"
@@ -374,7 +278,7 @@ class Journal:
 
     def run(self, run_id: int) -> Run | None:
         """One run with its plan, all changes included; None where there is none."""
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             connection.row_factory = sqlite3.Row
             row = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
             if row is None:
@@ -397,7 +301,7 @@ class Journal:
 
     def reviewed_run(self, plan: Plan) -> Run | None:
         """The latest run of what a person approved of a plan, or of a part of it; None where there is none."""
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             row = connection.execute(
                 "SELECT id FROM runs WHERE account_id = ? AND catalog_id = ?"
                 " AND json_extract(header, '$.review.digest') = ? AND json_extract(header, '$.made_at') = ?"
@@ -408,7 +312,7 @@ class Journal:
 
     def operations(self, run_id: int) -> list[Operation]:
         """The operations of a run, by their ids."""
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             connection.row_factory = sqlite3.Row
             rows = connection.execute(
                 "SELECT operations.*, batches.sent_at FROM operations LEFT JOIN batches"
@@ -420,7 +324,7 @@ class Journal:
 
     def batches(self, run_id: int) -> list[dict[str, object]]:
         """The requests of a run in their order."""
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             connection.row_factory = sqlite3.Row
             rows = connection.execute("SELECT * FROM batches WHERE run_id = ? ORDER BY number", (run_id,))
             return [dict(row) for row in rows]
@@ -430,7 +334,7 @@ class Journal:
 
         Cut off while running, or stopped with operations that are not done.
         """
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             rows = connection.execute(
                 "SELECT id FROM runs WHERE (?1 IS NULL OR account_id = ?1) AND (?2 IS NULL OR catalog_id = ?2)"
                 " AND (state = 'running'"
@@ -444,14 +348,14 @@ class Journal:
 
     def remember_count(self, account_id: int, catalog_id: int, element_count: int) -> None:
         """Remember how many elements a catalog had when it was read."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO catalogs VALUES (?, ?, ?)", (account_id, catalog_id, element_count)
             )
 
     def element_count(self, account_id: int, catalog_id: int) -> int | None:
         """How many elements a catalog had when it was last read; None where it never was."""
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             row = connection.execute(
                 "SELECT element_count FROM catalogs WHERE account_id = ? AND catalog_id = ?", (account_id, catalog_id)
             ).fetchone()
@@ -463,14 +367,14 @@ class Journal:
         """Remember how many rows a mapping's sheet had, and for how many of them there is an element now."""
         matched = plan.unchanged_count + plan.counts["update"] + plan.counts["add"]
         scope = (plan.account_id, plan.catalog_id, plan.mapping)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO sheets VALUES (?, ?, ?, ?, ?)", (*scope, plan.sheet_rows, matched)
             )
 
     def last_sheet(self, account_id: int, catalog_id: int, mapping: str) -> tuple[int | None, int | None]:
         """The rows of a mapping's last sheet, and for how many there was an element; None where not known."""
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             row = connection.execute(
                 "SELECT sheet_rows, matched FROM sheets WHERE account_id = ? AND catalog_id = ? AND mapping = ?",
                 (account_id, catalog_id, mapping),

@@ -30,6 +30,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
         "reader",
         "state",
         "stopping",
+        "journalfile",
         "lock",
         "readback",
         "yamlfile",

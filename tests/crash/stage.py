@@ -222,7 +222,7 @@ class Stage:
         world, folder = self._now(), self.state
 
         class InMemory(Journal):
-            def _connect(self) -> sqlite3.Connection:
+            def connect(self) -> sqlite3.Connection:
                 return world.journal_file
 
         return InMemory(folder / "journal.sqlite", clock=world.clock)

@@ -127,7 +127,7 @@ def _writer() -> str:
     frame = sys._getframe(2)
     while frame.f_back is not None:
         name = frame.f_code.co_name
-        if "catalogsync" in frame.f_code.co_filename and name not in ("_transaction", "_connect", "save"):
+        if "catalogsync" in frame.f_code.co_filename and name not in ("transaction", "connect", "save"):
             return name
         frame = frame.f_back
     return "somebody"
