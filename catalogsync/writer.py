@@ -14,8 +14,7 @@ at fault stands alone.
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from time import monotonic
@@ -23,18 +22,16 @@ from time import monotonic
 from catalogsync import newoptions
 from catalogsync.api.client import Client
 from catalogsync.api.dialect import Batch
-from catalogsync.budget import Purse, spending
+from catalogsync.batchwriter import BatchWriter, Outcome, failed_result, unknown_result
 from catalogsync.costs import batch_cost
-from catalogsync.elements import columns_of
-from catalogsync.errors import ApiError, CatalogSyncError, InDoubt, Refused, Stopped, UnexpectedAnswer
+from catalogsync.errors import CatalogSyncError, InDoubt, Refused, Stopped
 from catalogsync.journal import Journal
-from catalogsync.looking import Looked, look, rows_of
-from catalogsync.model import NAME, Add, AddedOptions, Change, Delete, Result, Schema, Stored, Update
+from catalogsync.model import AddedOptions, Change, Result, Schema, Stored
 from catalogsync.optionwriter import add_options
 from catalogsync.outbox import Outbox, Search, Task
 from catalogsync.plan import Plan
-from catalogsync.readback import Difference, differences, written_by
-from catalogsync.settling import SETTLE_S, settle
+from catalogsync.readback import Difference
+from catalogsync.settling import SETTLE_S
 from catalogsync.stopping import Stop
 
 IN_FLIGHT = 5
@@ -128,27 +125,9 @@ def apply(
     return report
 
 
-@dataclass
-class _Outcome:
-    """What came of a task: results, changes to send again, and why the run ends, if it does.
-
-    `refused` is a batch that was refused without naming a change, `lost_by` why an answer did not come.
-    """
-
-    results: list[Result] = field(default_factory=list)
-    again: list[Change] = field(default_factory=list)
-    stored: dict[int, Stored] = field(default_factory=dict)
-    differences: list[Difference] = field(default_factory=list)
-    stopped_by: CatalogSyncError | None = None
-    refused: tuple[Batch, Refused] | None = None
-    lost_by: ApiError | None = None
-    is_taken: bool = False
-    requests: int = 0
-
-
 class _Run:
     """One run. The thread that it was started in decides what goes out and keeps the account of it; each batch
-    is written in a thread of its own, which shares nothing with it but what `_sharing` guards."""
+    is written in a thread of its own (batchwriter.py)."""
 
     def __init__(
         self,
@@ -163,20 +142,25 @@ class _Run:
         self._plan, self._schema, self._client, self._journal = plan, schema, client, journal
         self._options, self._run_id, self._progress = options, run_id, progress
         self._outbox = Outbox(plan, schema, client)
-        self._total = _Outcome()
+        self._batches = BatchWriter(
+            plan,
+            schema,
+            client,
+            journal,
+            run_id,
+            settle_s=options.settle_s,
+            recheck=options.recheck,
+            stop=options.stop,
+        )
+        self._total = Outcome()
         self._doubts = 0
         self._refused_in_a_row = 0
-        self._sharing = threading.Lock()
-        self._number = 0
-        self._made: set[int] = set()
-        self._newest_id = 0
-        self._older_than: dict[int, int] = {}
         self._budget = client.budget
         self._waiting: Task | None = None
 
     def go(self) -> Report:
         total, stop = self._total, self._options.stop
-        under_way: dict[Future[_Outcome], Task] = {}
+        under_way: dict[Future[Outcome], Task] = {}
         stopping_at: float | None = None
         pool = ThreadPoolExecutor(self._options.in_flight, THREADS)
         stop.is_heeded = True
@@ -188,7 +172,7 @@ class _Run:
                     task = self._waiting or self._outbox.next()
                     if task is None or not self._can_begin(task, under_way):
                         break
-                    under_way[pool.submit(self._send, task)] = task
+                    under_way[pool.submit(self._batches.write, task)] = task
                 if not under_way:
                     break
                 if stop and stopping_at is None:
@@ -214,7 +198,7 @@ class _Run:
             self._total.stopped_by = self._budget.spent(needed=sum(cost))
         return bool(purses)
 
-    def _take_what_is_over(self, under_way: dict[Future[_Outcome], Task]) -> None:
+    def _take_what_is_over(self, under_way: dict[Future[Outcome], Task]) -> None:
         over, others = wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED)
         errors = [error for each in over if (error := each.exception())]
         if errors:
@@ -223,7 +207,7 @@ class _Run:
         for each in over:
             self._take(under_way.pop(each), each.result())
 
-    def _take(self, task: Task, outcome: _Outcome) -> None:
+    def _take(self, task: Task, outcome: Outcome) -> None:
         if outcome.refused:
             self._narrow(*outcome.refused, task.search, outcome)
         if outcome.is_taken:
@@ -252,7 +236,7 @@ class _Run:
         if self._progress:
             self._progress(len(total.results))
 
-    def _narrow(self, batch: Batch, error: Refused, search: Search | None, outcome: _Outcome) -> None:
+    def _narrow(self, batch: Batch, error: Refused, search: Search | None, outcome: Outcome) -> None:
         """A batch was refused and no change named: its halves go out, until each change at fault stands alone."""
         count = len(batch.changes)
         search = search or Search(2 * MOST_POISON * math.ceil(math.log2(count)))
@@ -271,7 +255,7 @@ class _Run:
         words = (
             f"{error} (with {count - 1} others; smaller batches tell which is at fault)" if count > 1 else str(error)
         )
-        failed = [_failed(change, words) for change in batch.changes]
+        failed = [failed_result(change, words) for change in batch.changes]
         self._journal.answered(self._run_id, batch, "refused", failed, str(error))
         outcome.results += failed
 
@@ -280,7 +264,7 @@ class _Run:
         for task in tasks:
             if task.is_sent:
                 self._total.results += [
-                    _unknown(change, "its answer was not waited for") for change in task.batch.changes
+                    unknown_result(change, "its answer was not waited for") for change in task.batch.changes
                 ]
 
     def _report(self) -> Report:
@@ -297,197 +281,3 @@ class _Run:
             dict(sorted(total.stored.items())),
             tuple(sorted(total.differences, key=lambda difference: difference.op)),
         )
-
-    # --- one batch, in a thread of its own ---
-
-    def _send(self, task: Task) -> _Outcome:
-        try:
-            return self._sent(task)
-        finally:
-            self._budget.give_back(task.purses)
-
-    def _sent(self, task: Task) -> _Outcome:
-        outcome = _Outcome()
-        options = self._options
-        for_look, for_write, for_reading = task.purses
-        for_reading.may_exceed = True
-        try:
-            with spending(for_look):
-                looked = look(
-                    task.batch.changes,
-                    self._plan,
-                    self._schema,
-                    self._client,
-                    recheck=options.recheck,
-                    stop=options.stop,
-                )
-        except ApiError as error:
-            outcome.stopped_by = error
-            return outcome
-        if looked.results:
-            self._journal.found(self._run_id, looked.results)
-            outcome.results += looked.results
-        batch = self._without(task.batch, looked.results)
-        if batch is None or options.stop:
-            return outcome
-        task.is_sent = True
-        with spending(for_write):
-            self._write(batch, looked, outcome)
-        with spending(for_reading):
-            self._read_back(batch, outcome)
-        with self._sharing:
-            self._made.update(element_ids(outcome.results))
-            self._newest_id = max(self._made, default=0)
-        return outcome
-
-    def _without(self, batch: Batch, settled: Sequence[Result]) -> Batch | None:
-        """A batch less the changes that are settled already; None where none is left."""
-        if not settled:
-            return batch
-        done = {result.op for result in settled}
-        rest = [change for change in batch.changes if change.op not in done]
-        if not rest:
-            return None
-        return next(self._client.batches(self._plan.catalog_id, rest, self._schema, len(rest)))
-
-    def _write(self, batch: Batch, looked: Looked, outcome: _Outcome, *, is_amended: bool = False) -> None:
-        """The request itself, recorded before and after."""
-        with self._sharing:
-            self._number += 1
-            batch = replace(batch, number=self._number)
-            for change in batch.changes:  # of one that is sent again: the first time, it may land yet
-                self._older_than.setdefault(change.op, self._newest_id)
-        self._journal.sending(self._run_id, batch, looked.images)
-        outcome.requests += 1
-        try:
-            results = self._client.write(batch)
-        except Refused as error:
-            self._refused(batch, error, looked, outcome, is_amended=is_amended)
-        except (InDoubt, UnexpectedAnswer) as error:  # both after the request went out
-            outcome.lost_by = error
-            self._journal.answered(self._run_id, batch, "in doubt", [], str(error))
-            outcome.again += self._settle(batch.changes, error, outcome, wait_s=self._options.settle_s)
-        except ApiError as error:
-            self._journal.not_sent(self._run_id, batch, str(error))
-            outcome.requests -= 1
-            outcome.stopped_by = error
-        else:
-            outcome.is_taken = True
-            self._answered(batch, results, outcome)
-
-    def _answered(self, batch: Batch, results: Sequence[Result], outcome: _Outcome) -> None:
-        """An answer says what became of the changes; those it does not mention are settled (notes 8, Q4)."""
-        told = [result for result in results if result.outcome != "unknown"]
-        changes = {change.op: change for change in batch.changes}
-        silent = [changes[result.op] for result in results if result.outcome == "unknown"]
-        self._journal.answered(self._run_id, batch, "answered", told)
-        outcome.results += told
-        if silent:
-            absent = self._settle(silent, UnexpectedAnswer("the answer does not mention it"), outcome, wait_s=0)
-            failed = [_failed(change, "not stored") for change in absent]
-            self._journal.found(self._run_id, failed)
-            outcome.results += failed
-
-    def _settle(self, changes: Sequence[Change], error: ApiError, outcome: _Outcome, *, wait_s: float) -> list[Change]:
-        """Find out what became of changes whose answer is lost; those that are certainly absent.
-
-        Where it cannot be found out, they stay in doubt and the next run does it.
-        """
-        with self._sharing:
-            taken = {*self._made, *element_ids(outcome.results)}
-            older_than = min(self._older_than[change.op] for change in changes)
-        stop = self._options.stop
-        try:
-            with spending(Purse(may_exceed=True)):
-                settled = settle(
-                    changes,
-                    self._plan,
-                    self._schema,
-                    self._client,
-                    wait_s=wait_s,
-                    sleep=lambda seconds: self._budget.pause(seconds, stop.sleep),
-                    taken=taken,
-                    older_than=older_than,
-                )
-        except ApiError as unreadable:
-            outcome.stopped_by = unreadable
-            outcome.results += [_unknown(change, str(error)) for change in changes]
-            return []
-        # The wish to stop and the deadline cut the settling time short: an add may land yet.
-        is_early = wait_s > 0 and (bool(stop) or self._budget.is_late)
-        early = [change for change in settled.absent if isinstance(change, Add) and is_early]
-        absent = [change for change in settled.absent if change not in early]
-        if early and not stop:
-            outcome.stopped_by = self._budget.spent()
-        self._journal.found(self._run_id, settled.results, absent)
-        outcome.results += settled.results
-        outcome.results += [_unknown(change, f"{error}; it may still be stored") for change in early]
-        return absent
-
-    def _refused(
-        self, batch: Batch, error: Refused, looked: Looked, outcome: _Outcome, *, is_amended: bool = False
-    ) -> None:
-        """A refusal of the whole batch: what it names fails, and the rest goes out again."""
-        try:
-            amended = None if is_amended else self._with_names(batch, error, looked)
-        except ApiError as unreadable:
-            self._journal.not_sent(self._run_id, batch, str(error))
-            outcome.stopped_by = unreadable
-            return
-        if amended is not None:
-            self._journal.not_sent(self._run_id, batch, str(error))
-            self._write(amended, looked, outcome, is_amended=True)
-            return
-        named = self._client.read_refusal(batch, error)
-        if not named:
-            outcome.refused = batch, error
-            return
-        faulty = {result.op for result in named}
-        rest = [change for change in batch.changes if change.op not in faulty]
-        self._journal.answered(self._run_id, batch, "refused", named, str(error))
-        self._journal.found(self._run_id, [], rest)
-        outcome.results += named
-        outcome.again += rest
-
-    def _with_names(self, batch: Batch, error: Refused, looked: Looked) -> Batch | None:
-        """The batch with the elements' names, where the server insists on them; they are read if they were not."""
-        ids = [change.id for change in batch.changes if isinstance(change, Update)]
-        if self._client.with_names(batch, error, dict.fromkeys(ids, "")) is None:
-            return None
-        names = looked.names
-        if not set(ids) <= set(names):
-            held = self._client.elements_by_ids(self._schema, columns_of([NAME], self._schema), ids)
-            names = dict(zip(held["id"].tolist(), held[NAME].tolist(), strict=True))
-        return self._client.with_names(batch, error, names)
-
-    def _read_back(self, batch: Batch, outcome: _Outcome) -> None:
-        """What the catalog holds now of what was written. That it cannot be read is no failure of the write."""
-        changes = {change.op: change for change in batch.changes if not isinstance(change, Delete)}
-        done = {r.op: r.id for r in outcome.results if r.outcome == "done" and r.id and r.op in changes}
-        if not done:
-            return
-        keys = dict.fromkeys(key for op in done for key in written_by(changes[op]))
-        try:
-            held = self._client.elements_by_ids(self._schema, columns_of(keys, self._schema), list(done.values()))
-        except ApiError:
-            return
-        rows = rows_of(held.set_index("id"))
-        for op, id_ in done.items():
-            if row := rows.get(id_):
-                values = {key: row[key] for key in written_by(changes[op]) if key in row}
-                outcome.stored[op] = Stored(id_, row["updated_at"], values)
-                outcome.differences += differences(changes[op], outcome.stored[op])
-        self._journal.read_back(self._run_id, outcome.stored)
-
-
-def _failed(change: Change, words: str) -> Result:
-    return Result(change.op, "failed", None if isinstance(change, Add) else change.id, words)
-
-
-def _unknown(change: Change, words: str) -> Result:
-    return Result(change.op, "unknown", None if isinstance(change, Add) else change.id, words)
-
-
-def element_ids(results: Iterable[Result]) -> list[int]:
-    """The ids of the elements that changes were done to."""
-    return [result.id for result in results if result.outcome == "done" and result.id is not None]

@@ -74,7 +74,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("api.metered", "api.limited"),
     ("proposing", "api.client", "api.oauth", "checks", "marked", "mapping_schema", "plantext", "taking"),
     ("api.refreshing", "placing", "settling", "looking", "outbox", "optionwriter", "planpage", "reviewbook"),
-    ("costs",),
+    ("costs", "batchwriter"),
     ("writer", "reviewanswers"),
     ("forecasting",),
     ("runs", "undoing", "outcomes", "exitcodes"),

@@ -15,7 +15,7 @@ import stamina
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalogsync import differ, looking, writer
+from catalogsync import batchwriter, differ, looking, writer
 from catalogsync.api.auth import Account
 from catalogsync.api.client import DIALECTS, Client
 from catalogsync.api.dialect import Request, Response
@@ -125,7 +125,7 @@ def test_verbs_share_their_requests_and_each_change_travels_once(v2: World) -> N
             5: Stored(50_003, READ_AT + 1, {"4400050": "7"}),
         },
     )
-    assert writer.element_ids(report.results) == [50_001, 50_009, 50_002, 50_010, 50_003]
+    assert batchwriter.element_ids(report.results) == [50_001, 50_009, 50_002, 50_010, 50_003]
 
 
 def test_in_v4_each_kind_fills_requests_of_its_own(v4: World) -> None:
@@ -511,7 +511,7 @@ def test_what_a_look_settles_takes_nothing_of_a_batch_along_after_batches_were_h
         halved.set()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writer, "look", slow_look)
+        patch.setattr(batchwriter, "look", slow_look)
         patch.setattr(Outbox, "halve", halving)
         report = v2.apply_plan(plan, in_flight=2)
     assert (len(report.with_outcome("done")), report.unsent, report.stopped_by) == (16, (), None)
