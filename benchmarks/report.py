@@ -71,7 +71,7 @@ def parts_lines(results: Results) -> list[tuple[str, ...]]:
 def missed(results: Results) -> list[str]:
     """A line for each figure that misses its target: what it is, and what it would take."""
     return [
-        f"{figure.stage}{f' {figure.rows:,}' if figure.rows else ''}, {figure.peer}: {figure.judged:.2f} {figure.unit}"
+        f"{figure.stage}{f' {figure.rows:,}' if figure.rows else ''}, {figure.peer}: {f'{figure.judged:.2f} {figure.unit}'.rstrip()}"
         f" for {figure.bound} {figure.target:g}: {needed(figure.stage, figure.peer)}"
         for figure in results.figures
         if figure.is_met is False
