@@ -71,11 +71,15 @@ def parts_lines(results: Results) -> list[tuple[str, ...]]:
 def missed(results: Results) -> list[str]:
     """A line for each figure that misses its target: what it is, and what it would take."""
     return [
-        f"{figure.stage}{f' {figure.rows:,}' if figure.rows else ''}, {figure.peer}: {f'{figure.judged:.2f} {figure.unit}'.rstrip()}"
+        f"{figure.stage}{f' {figure.rows:,}' if figure.rows else ''}, {figure.peer}: {_value(figure.judged, figure)}"
         f" for {figure.bound} {figure.target:g}: {needed(figure.stage, figure.peer)}"
         for figure in results.figures
         if figure.is_met is False
     ]
+
+
+def _value(number: float, figure: Figure) -> str:
+    return f"{number:.2f} {figure.unit}".rstrip()
 
 
 def markdown(results: Results, facts: Sequence[str]) -> str:
